@@ -1,0 +1,2 @@
+//! tickwheel.
+fn main() {}

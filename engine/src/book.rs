@@ -1,0 +1,56 @@
+//! Order books: the fast one, the obvious one, and what both must be able to do.
+//!
+//! `direct` keeps the levels near the touch in a flat, price-indexed window; `naive` is a pair of
+//! `BTreeMap`s. One test suite runs both; the product uses [`DirectBook`].
+
+pub mod naive;
+
+/// Stands in until the flat book lands.
+pub type DirectBook = NaiveBook;
+pub use naive::NaiveBook;
+
+use crate::event::Side;
+use crate::state::{State, mix};
+
+/// One price level. Quantity is above zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// Price in units of the instrument.
+    pub price: i64,
+    /// Quantity in units of the instrument.
+    pub quantity: i64,
+}
+
+/// A level that the book has no room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BookFull;
+
+/// Levels by price, both sides. Quantities are absolute; zero removes.
+pub trait Book: State {
+    /// Sets the quantity at a price (0 removes, removing nothing is fine). Refuses a new level when
+    /// the side is full; prices and quantities below zero are the caller's mistake.
+    fn set(&mut self, side: Side, price: i64, quantity: i64) -> Result<(), BookFull>;
+    /// Removes everything.
+    fn clear(&mut self);
+    /// Best level of a side: highest bid, lowest ask.
+    fn best(&self, side: Side) -> Option<Level>;
+    /// Quantity at a price, 0 for none.
+    fn quantity(&self, side: Side, price: i64) -> i64;
+    /// Number of levels of a side.
+    fn level_count(&self, side: Side) -> usize;
+    /// Calls `visit` from the best level outward until it returns false.
+    fn visit(&self, side: Side, visit: &mut dyn FnMut(Level) -> bool);
+    /// Set hash of all levels (see [`level_digest`]), kept up to date by `set`.
+    fn digest(&self) -> u64;
+}
+
+/// Contribution of one level to the digest of a book: digests add up (wrapping), so the order in
+/// which levels came does not matter and a removed level leaves no trace. Zero for quantity zero.
+#[inline]
+pub const fn level_digest(side: Side, price: i64, quantity: i64) -> u64 {
+    if quantity == 0 {
+        return 0;
+    }
+    let key = price.cast_unsigned().wrapping_mul(2).wrapping_add(side.flag() as u64 & 1);
+    mix(key ^ (side.sign().cast_unsigned() << 32), quantity.cast_unsigned())
+}

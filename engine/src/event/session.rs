@@ -1,0 +1,170 @@
+//! Session events: start and end, clock, operator commands, texts of the manifest.
+
+use super::{Event, Kind, PAYLOAD_SIZE_BYTES, flags};
+
+/// In which mode a session runs, in `code` of `SESSION_START`. Never renumber.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum Mode {
+    /// Recorded input, simulated venue, as fast as possible.
+    Backtest = 1,
+    /// Market in real time, simulated venue.
+    Paper = 2,
+    /// Everything but sending: the gateway withholds.
+    DryRun = 3,
+    /// Real orders.
+    Live = 4,
+}
+
+impl Mode {
+    /// The mode of that number.
+    pub const fn from_code(code: u16) -> Option<Mode> {
+        match code {
+            1 => Some(Mode::Backtest),
+            2 => Some(Mode::Paper),
+            3 => Some(Mode::DryRun),
+            4 => Some(Mode::Live),
+            _ => None,
+        }
+    }
+
+    /// Name in configuration and tools.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Mode::Backtest => "backtest",
+            Mode::Paper => "paper",
+            Mode::DryRun => "dry-run",
+            Mode::Live => "live",
+        }
+    }
+}
+
+/// Operator command, in `code` of `COMMAND`. Never renumber.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum CommandCode {
+    /// No new orders at all; cancels pass.
+    Halt = 1,
+    /// Only orders that bring positions nearer to zero.
+    Reduce = 2,
+    /// Trade again.
+    Resume = 3,
+    /// Cancel every working order.
+    CancelAll = 4,
+    /// Disable the strategy in `tag`.
+    StrategyDisable = 5,
+    /// Enable the strategy in `tag` again.
+    StrategyEnable = 6,
+    /// A thread of the engine is dead or stalled; `tag` says which. Halts.
+    ThreadDead = 7,
+}
+
+impl CommandCode {
+    /// The command of that number.
+    pub const fn from_code(code: u16) -> Option<CommandCode> {
+        match code {
+            1 => Some(CommandCode::Halt),
+            2 => Some(CommandCode::Reduce),
+            3 => Some(CommandCode::Resume),
+            4 => Some(CommandCode::CancelAll),
+            5 => Some(CommandCode::StrategyDisable),
+            6 => Some(CommandCode::StrategyEnable),
+            7 => Some(CommandCode::ThreadDead),
+            _ => None,
+        }
+    }
+
+    /// Name as printed by tools.
+    pub const fn name(self) -> &'static str {
+        match self {
+            CommandCode::Halt => "halt",
+            CommandCode::Reduce => "reduce",
+            CommandCode::Resume => "resume",
+            CommandCode::CancelAll => "cancel-all",
+            CommandCode::StrategyDisable => "strategy-disable",
+            CommandCode::StrategyEnable => "strategy-enable",
+            CommandCode::ThreadDead => "thread-dead",
+        }
+    }
+}
+
+/// What a run of `TEXT` events holds. Never renumber.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum TextTopic {
+    /// The whole effective configuration of the session, as TOML.
+    Config = 1,
+    /// Version and git commit of the engine.
+    Build = 2,
+    /// Where the input comes from (capture name and hash, seed).
+    Input = 3,
+}
+
+/// Start of session number `session` in `mode`.
+pub fn session_start(session: u64, mode: Mode) -> Event {
+    let mut event = Event::new(Kind::SESSION_START);
+    event.code = mode as u16;
+    event.id = session;
+    event.tag = 1;
+    event.flags = flags::LAST;
+    event
+}
+
+/// Orderly end of session number `session`.
+pub fn session_end(session: u64) -> Event {
+    let mut event = Event::new(Kind::SESSION_END);
+    event.id = session;
+    event.flags = flags::LAST;
+    event
+}
+
+/// Nothing happened, time passed.
+pub fn clock() -> Event {
+    let mut event = Event::new(Kind::CLOCK);
+    event.flags = flags::LAST;
+    event
+}
+
+/// An operator's command; `target` is the strategy or thread it names.
+pub fn command(code: CommandCode, target: u32) -> Event {
+    let mut event = Event::new(Kind::COMMAND);
+    event.code = code as u16;
+    event.tag = target;
+    event.flags = flags::LAST;
+    event
+}
+
+/// `text` as a run of events; empty text is one event of zero bytes.
+pub fn text(topic: TextTopic, text: &str) -> Vec<Event> {
+    let chunk_count = text.len().div_ceil(PAYLOAD_SIZE_BYTES).max(1);
+    (0..chunk_count)
+        .map(|index| {
+            let from = index * PAYLOAD_SIZE_BYTES;
+            let chunk = &text.as_bytes()[from..text.len().min(from + PAYLOAD_SIZE_BYTES)];
+            let mut event = Event::new(Kind::TEXT);
+            event.code = topic as u16;
+            event.instrument = u16::try_from(chunk.len()).expect("a chunk has at most 28 bytes");
+            write_payload(&mut event, chunk);
+            event.flags = if index + 1 == chunk_count { flags::LAST } else { 0 };
+            event
+        })
+        .collect()
+}
+
+/// Puts up to 28 bytes into the payload words; the rest is zero.
+pub fn write_payload(event: &mut Event, bytes: &[u8]) {
+    assert!(bytes.len() <= PAYLOAD_SIZE_BYTES);
+    let whole: &mut [u8] = bytemuck::bytes_of_mut(event);
+    whole[32..60].fill(0);
+    whole[32..32 + bytes.len()].copy_from_slice(bytes);
+}
+
+/// The 28 payload bytes.
+pub fn payload(event: &Event) -> &[u8] {
+    &bytemuck::bytes_of(event)[32..60]
+}
+
+/// The text bytes of one `TEXT` event; never more than the payload holds.
+pub fn text_chunk(event: &Event) -> &[u8] {
+    &payload(event)[..usize::from(event.instrument).min(PAYLOAD_SIZE_BYTES)]
+}

@@ -1,0 +1,56 @@
+//! Tests of the event layout and the constructors.
+
+use super::*;
+
+#[test]
+fn every_kind_code_is_used_once() {
+    for (index, (kind, name)) in Kind::ALL.iter().enumerate() {
+        for (other, other_name) in &Kind::ALL[index + 1..] {
+            assert_ne!(kind, other, "{name} and {other_name} share a code");
+            assert_ne!(name, other_name);
+        }
+        assert_eq!(Kind::from_name(name), Some(*kind));
+    }
+}
+
+#[test]
+fn a_text_comes_back_from_its_run() {
+    for text in ["", "x", "exactly twenty-eight bytes!!", "more than twenty-eight bytes of text"] {
+        let run = session::text(TextTopic::Config, text);
+        let mut bytes = Vec::new();
+        for (index, event) in run.iter().enumerate() {
+            assert_eq!(event.is_last(), index + 1 == run.len());
+            bytes.extend_from_slice(session::text_chunk(event));
+        }
+        assert_eq!(bytes, text.as_bytes());
+    }
+}
+
+#[test]
+fn a_fill_report_comes_back_from_its_two_events() {
+    let told = order::Execution {
+        order_id: 7,
+        side: Side::Sell,
+        price: 101,
+        quantity: 3,
+        cumulative_quantity: 5,
+        fee_e8: -12,
+        execution_id: 99,
+        maker: true,
+    };
+    let [first, detail] = order::fill_report(4, &told);
+    assert!(!first.is_last());
+    assert!(detail.is_last());
+    assert_eq!(order::execution(&first, &detail), told);
+}
+
+#[test]
+fn order_terms_survive_their_code_and_unknown_codes_are_refused() {
+    for code in 0..=u16::MAX {
+        if let Some(terms) = OrderTerms::from_code(code) {
+            assert_eq!(terms.code(), code);
+        }
+    }
+    assert_eq!(OrderTerms::from_code(0), None);
+    assert_eq!(OrderTerms::from_code(OrderTerms::LIMIT_IOC.code()), Some(OrderTerms::LIMIT_IOC));
+}

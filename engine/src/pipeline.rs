@@ -1,1 +1,418 @@
-//! The pipeline.
+//! The pipeline: the only room that sees two stages. It wires them and runs one event to completion.
+//!
+//! ```text
+//!   inbound event
+//!      |  1. gets its sequence and its place in the core ring
+//!      v
+//!   [ feed ] -> [ strategy ] -> [ risk ] -> [ oms ] -> [ ledger ] -> [ gateway ]
+//!      ^                                                                  |
+//!      +--- 2. every cursor runs until nothing new is left ---------------+
+//!      |
+//!      |  3. every new slot, input and decision alike, is recorded (journal, or comparison in replay)
+//!      v
+//!   outbound events leave      4. only what the recorder has made durable
+//! ```
+//!
+//! **Invariant:** what the engine does is a function of (configuration, inbound events), never of batch
+//! size, thread timing, wall clock or map order.
+//!
+//! **Invariant:** after a fault nothing more is applied, recorded or released.
+
+pub mod core_thread;
+pub mod manifest;
+pub mod probe;
+pub mod recorder;
+pub mod replay;
+#[cfg(test)]
+mod tests;
+
+use crate::event::{Event, Kind, Mode, flags};
+use crate::feed::{Feed, FeedConfig};
+use crate::gateway::{Gateway, Outlet};
+use crate::instrument::InstrumentTable;
+use crate::ledger::Ledger;
+use crate::market::Market;
+use crate::oms::{Oms, OmsConfig};
+use crate::ring::{Emitter, Ring};
+use crate::risk::{Gate, Limits};
+use crate::state::{LoadError, Loader, STATE_VERSION, Saver, State, mix, mix_event};
+use crate::strategy::{Host, Strategy};
+
+pub use probe::{Hop, NoProbe, Probe};
+pub use recorder::{NoRecorder, Recorder};
+
+/// Settings of one engine's core.
+#[derive(Debug, Clone)]
+pub struct PipelineConfig {
+    /// Number of this engine, part of every order id.
+    pub engine: u8,
+    /// Dry-run withholds, every other mode sends.
+    pub mode: Mode,
+    /// Slots of the core ring (power of two): what one inbound event may lead to.
+    pub ring_slot_count: usize,
+    /// Feed stage.
+    pub feed: FeedConfig,
+    /// Risk limits.
+    pub limits: Limits,
+    /// Slots for orders (power of two).
+    pub order_count_max: usize,
+    /// Outbound events that may wait for the journal or the outbound ring.
+    pub outbound_pending_max: usize,
+    /// A state hash is recorded after this many inbound events (power of two).
+    pub state_hash_interval: u64,
+}
+
+/// Why the core stopped. It stays stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// One inbound event led to more decisions than the core ring holds.
+    #[error("the cascade of event {sequence} is longer than the core ring")]
+    CascadeTooLong {
+        /// The inbound event.
+        sequence: u64,
+    },
+    /// More outbound events wait than the gateway has room for.
+    #[error("the gateway has no room for outbound events at event {sequence}")]
+    OutboundFull {
+        /// The inbound event.
+        sequence: u64,
+    },
+    /// The recorder refused a record; it knows why.
+    #[error("record {sequence} could not be written")]
+    NotRecorded {
+        /// The record that was refused.
+        sequence: u64,
+    },
+}
+
+/// What the core needs from outside while it applies an event.
+#[derive(Debug)]
+pub struct Edges<'a, R, O, P> {
+    /// Gets every record: the journal, or the comparison of a replay.
+    pub recorder: &'a mut R,
+    /// Gets the outbound events.
+    pub outlet: &'a mut O,
+    /// Measures; never an input.
+    pub probe: &'a mut P,
+}
+
+const STAGE_COUNT: usize = 6;
+
+/// Stages, market, core ring and cursors of one engine.
+#[derive(Debug)]
+pub struct Pipeline {
+    ring: Ring,
+    cursors: [u64; STAGE_COUNT],
+    recorded: u64,
+    market: Market,
+    feed: Feed,
+    host: Host,
+    gate: Gate,
+    oms: Oms,
+    ledger: Ledger,
+    gateway: Gateway,
+    instruments: InstrumentTable,
+    time_ns: u64,
+    inbound_count: u64,
+    rolling_hash: u64,
+    state_hash_interval: u64,
+    fault: Option<Fault>,
+}
+
+impl Pipeline {
+    /// Wires the stages. Everything that will ever be allocated is allocated here.
+    pub fn new(
+        config: PipelineConfig,
+        instruments: InstrumentTable,
+        strategies: Vec<Box<dyn Strategy>>,
+    ) -> Pipeline {
+        assert!(config.state_hash_interval.is_power_of_two());
+        let strategy_count = strategies.len();
+        let oms = OmsConfig {
+            engine: config.engine,
+            orders_max: config.order_count_max,
+            strategy_count,
+            instruments: instruments.clone(),
+        };
+        Pipeline {
+            ring: Ring::new(config.ring_slot_count, 0),
+            cursors: [0; STAGE_COUNT],
+            recorded: 0,
+            market: Market::new(instruments.count()),
+            feed: Feed::new(config.feed, &instruments),
+            host: Host::new(strategies, instruments.clone()),
+            gate: Gate::new(
+                config.limits,
+                instruments.clone(),
+                strategy_count,
+                config.order_count_max,
+            ),
+            oms: Oms::new(oms),
+            ledger: Ledger::new(strategy_count, instruments.clone()),
+            gateway: Gateway::new(config.mode == Mode::DryRun, config.outbound_pending_max),
+            instruments,
+            time_ns: 0,
+            inbound_count: 0,
+            rolling_hash: 0,
+            state_hash_interval: config.state_hash_interval,
+            fault: None,
+        }
+    }
+
+    /// Applies one inbound event and everything that follows from it.
+    #[inline]
+    pub fn apply<R: Recorder, O: Outlet, P: Probe>(
+        &mut self,
+        inbound: &Event,
+        edges: &mut Edges<'_, R, O, P>,
+    ) -> Result<(), Fault> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        self.time_ns = self.time_ns.max(inbound.time_ns);
+        let sequence = self.ring.begin(inbound.at(self.time_ns));
+        self.inbound_count += 1;
+        edges.probe.begin(sequence);
+        while self.cursors[STAGE_COUNT - 1] < self.ring.head() {
+            self.run_stages(edges.probe);
+        }
+        if self.inbound_count & (self.state_hash_interval - 1) == 0 {
+            self.push_state_hash(sequence);
+        }
+        let outcome = self.record(sequence, edges.recorder);
+        edges.probe.mark(Hop::Journal);
+        let outcome = outcome.and_then(|()| self.release(edges));
+        edges.probe.end(sequence, inbound.time_ns);
+        if let Err(fault) = outcome {
+            self.fault = Some(fault);
+        }
+        outcome
+    }
+
+    /// Every stage walks its cursor to the head once. What a later stage adds is seen in the next round.
+    #[inline]
+    fn run_stages<P: Probe>(&mut self, probe: &mut P) {
+        // 1. Books and their quality.
+        while let Some(event) = next(&mut self.cursors[0], &self.ring) {
+            if Feed::INTEREST.contains(event.kind) {
+                self.feed.apply(&event, &mut self.market, &mut Emitter::new(&mut self.ring, &event));
+            }
+        }
+        probe.mark(Hop::Feed);
+        // 2. What the strategies want.
+        while let Some(event) = next(&mut self.cursors[1], &self.ring) {
+            if Host::INTEREST.contains(event.kind) {
+                self.host.apply(&event, &self.market, &mut Emitter::new(&mut self.ring, &event));
+            }
+        }
+        probe.mark(Hop::Strategy);
+        // 3. Whether they may.
+        while let Some(event) = next(&mut self.cursors[2], &self.ring) {
+            if Gate::INTEREST.contains(event.kind) {
+                self.gate.apply(&event, &self.market, &mut Emitter::new(&mut self.ring, &event));
+            }
+        }
+        probe.mark(Hop::Risk);
+        // 4. Orders and what became of them.
+        while let Some(event) = next(&mut self.cursors[3], &self.ring) {
+            if Oms::INTEREST.contains(event.kind) {
+                self.oms.apply(&event, &mut Emitter::new(&mut self.ring, &event));
+            }
+        }
+        // 5. Positions and money.
+        while let Some(event) = next(&mut self.cursors[4], &self.ring) {
+            if Ledger::INTEREST.contains(event.kind) {
+                self.ledger.apply(&event, &mut Emitter::new(&mut self.ring, &event));
+            }
+        }
+        probe.mark(Hop::Oms);
+        // 6. What leaves.
+        while let Some(event) = next(&mut self.cursors[5], &self.ring) {
+            if Gateway::INTEREST.contains(event.kind) {
+                self.gateway.apply(&event, &mut Emitter::new(&mut self.ring, &event));
+            }
+        }
+        probe.mark(Hop::Gateway);
+    }
+
+    fn push_state_hash(&mut self, cause: u64) {
+        let mut event = Event::new(Kind::STATE_HASH);
+        event.price = self.rolling_hash.cast_signed();
+        event.quantity = self.digest().cast_signed();
+        event.id = self.inbound_count;
+        event.flags = flags::LAST;
+        let cause = *self.ring.get(cause);
+        Emitter::new(&mut self.ring, &cause).emit(event);
+        self.cursors = [self.ring.head(); STAGE_COUNT];
+    }
+
+    #[inline]
+    fn record<R: Recorder>(&mut self, sequence: u64, recorder: &mut R) -> Result<(), Fault> {
+        if self.ring.overflowed() {
+            return Err(Fault::CascadeTooLong { sequence });
+        }
+        while self.recorded < self.ring.head() {
+            let event = self.ring.get(self.recorded + 1);
+            if !recorder.record(event) {
+                return Err(Fault::NotRecorded { sequence: event.sequence });
+            }
+            self.rolling_hash = mix_event(self.rolling_hash, event);
+            self.recorded += 1;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn release<R: Recorder, O: Outlet, P: Probe>(
+        &mut self,
+        edges: &mut Edges<'_, R, O, P>,
+    ) -> Result<(), Fault> {
+        if !self.gateway.has_pending() {
+            return Ok(());
+        }
+        let before = self.gateway.released_count();
+        let fault = Fault::OutboundFull { sequence: self.ring.head() };
+        self.gateway.release(edges.recorder.durable(), edges.outlet).map_err(|_| fault)?;
+        if before < self.gateway.released_count() {
+            edges.probe.released();
+        }
+        Ok(())
+    }
+
+    /// Tries again to release what waits for the journal or for room. To be called while idle.
+    pub fn release_pending<R: Recorder, O: Outlet, P: Probe>(
+        &mut self,
+        edges: &mut Edges<'_, R, O, P>,
+    ) -> Result<(), Fault> {
+        match self.fault {
+            Some(fault) => Err(fault),
+            None => self.release(edges),
+        }
+    }
+
+    /// Hash of everything so far (inputs and decisions, in order) and of the present state.
+    pub fn state_hash(&self) -> u64 {
+        mix(self.rolling_hash, self.digest())
+    }
+
+    /// Hash of the present state alone.
+    fn digest(&self) -> u64 {
+        let mut hash = mix(self.time_ns, self.inbound_count);
+        hash = mix(hash, self.market.digest());
+        hash = mix(hash, self.feed.digest());
+        hash = mix(hash, self.host.digest());
+        hash = mix(hash, self.gate.digest());
+        hash = mix(hash, self.oms.digest());
+        mix(hash, self.ledger.digest())
+    }
+
+    /// Sequence of the last record.
+    pub fn head(&self) -> u64 {
+        self.ring.head()
+    }
+
+    /// Event time, ns: the latest that any inbound event carried.
+    pub fn time_ns(&self) -> u64 {
+        self.time_ns
+    }
+
+    /// Inbound events applied so far.
+    pub fn inbound_count(&self) -> u64 {
+        self.inbound_count
+    }
+
+    /// The event at `sequence`, one of the last cascade.
+    pub fn recent(&self, sequence: u64) -> &Event {
+        self.ring.get(sequence)
+    }
+
+    /// Why the core stopped, if it did.
+    pub fn fault(&self) -> Option<Fault> {
+        self.fault
+    }
+
+    /// Instruments.
+    pub fn instruments(&self) -> &InstrumentTable {
+        &self.instruments
+    }
+
+    /// Books and best prices.
+    pub fn market(&self) -> &Market {
+        &self.market
+    }
+
+    /// Feed stage, for its counters.
+    pub fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    /// Strategies, for reports.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Risk gate, for reports.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Orders, for reports.
+    pub fn oms(&self) -> &Oms {
+        &self.oms
+    }
+
+    /// Positions and money, for reports.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Gateway, for its counters.
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+}
+
+/// The event after `cursor`, and moves it; `None` at the head.
+#[inline]
+fn next(cursor: &mut u64, ring: &Ring) -> Option<Event> {
+    if *cursor == ring.head() {
+        return None;
+    }
+    *cursor += 1;
+    Some(*ring.get(*cursor))
+}
+
+impl State for Pipeline {
+    /// Only between two inbound events, when every cursor stands at the head.
+    fn save(&self, out: &mut Saver) {
+        out.u32(STATE_VERSION);
+        out.u64(self.ring.head());
+        out.u64(self.time_ns);
+        out.u64(self.inbound_count);
+        out.u64(self.rolling_hash);
+        self.market.save(out);
+        self.feed.save(out);
+        self.host.save(out);
+        self.gate.save(out);
+        self.oms.save(out);
+        self.ledger.save(out);
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), LoadError> {
+        if from.u32()? != STATE_VERSION {
+            return Err(from.invalid("version of the saved state"));
+        }
+        self.ring.restart_after(from.u64()?);
+        self.cursors = [self.ring.head(); STAGE_COUNT];
+        self.recorded = self.ring.head();
+        self.time_ns = from.u64()?;
+        self.inbound_count = from.u64()?;
+        self.rolling_hash = from.u64()?;
+        self.market.load(from)?;
+        self.feed.load(from)?;
+        self.host.load(from)?;
+        self.gate.load(from)?;
+        self.oms.load(from)?;
+        self.ledger.load(from)
+    }
+}

@@ -37,6 +37,13 @@ impl Ring {
         self.head
     }
 
+    /// Forgets everything and continues after sequence `head`, as after a restart.
+    pub fn restart_after(&mut self, head: u64) {
+        self.head = head;
+        self.floor = head;
+        self.overflowed = false;
+    }
+
     /// Puts an inbound event in and starts its cascade. All cursors must stand at the head.
     #[inline]
     pub fn begin(&mut self, mut event: Event) -> u64 {

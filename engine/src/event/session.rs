@@ -134,6 +134,9 @@ pub fn command(code: CommandCode, target: u32) -> Event {
     event
 }
 
+/// `source` of the first event of a text run; the others have 0.
+pub const TEXT_FIRST: u16 = 1;
+
 /// `text` as a run of events; empty text is one event of zero bytes.
 pub fn text(topic: TextTopic, text: &str) -> Vec<Event> {
     let chunk_count = text.len().div_ceil(PAYLOAD_SIZE_BYTES).max(1);
@@ -143,6 +146,7 @@ pub fn text(topic: TextTopic, text: &str) -> Vec<Event> {
             let chunk = &text.as_bytes()[from..text.len().min(from + PAYLOAD_SIZE_BYTES)];
             let mut event = Event::new(Kind::TEXT);
             event.code = topic as u16;
+            event.source = if index == 0 { TEXT_FIRST } else { 0 };
             event.instrument = u16::try_from(chunk.len()).expect("a chunk has at most 28 bytes");
             write_payload(&mut event, chunk);
             event.flags = if index + 1 == chunk_count { flags::LAST } else { 0 };

@@ -1,0 +1,386 @@
+//! The keys of a configuration, with defaults, units in the names and one line of meaning each.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ConfigError;
+use crate::number::Number;
+
+/// A whole configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The core.
+    pub engine: EngineSection,
+    /// The journal.
+    #[serde(default)]
+    pub journal: JournalSection,
+    /// The feed stage.
+    #[serde(default)]
+    pub feed: FeedSection,
+    /// The paper venue.
+    #[serde(default)]
+    pub paper: PaperSection,
+    /// The generated market.
+    #[serde(default)]
+    pub market: MarketSection,
+    /// Risk limits. No limit means no order.
+    #[serde(default)]
+    pub risk: RiskSection,
+    /// Instruments.
+    #[serde(default)]
+    pub instrument: Vec<InstrumentSection>,
+    /// Strategies, in the order of their numbers.
+    #[serde(default)]
+    pub strategy: Vec<StrategySection>,
+}
+
+/// `[engine]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EngineSection {
+    /// Name of the instance, shown by `tickwheel stat`.
+    pub name: String,
+    /// Number of the instance, 0 to 255; part of every order id, so two engines at one venue need two.
+    #[serde(default = "one")]
+    pub number: u8,
+    /// `backtest`, `paper`, `dry-run` or `live`.
+    pub mode: String,
+    /// Core to pin the core thread to: `auto` (the last one), `none`, or a number.
+    #[serde(default = "auto")]
+    pub core: String,
+    /// `auto`, `spin`, `yield` or `park`.
+    #[serde(default = "auto")]
+    pub idle: String,
+    /// Slots of the inbound ring, a power of two.
+    #[serde(default = "inbound_slots")]
+    pub inbound_slots: u32,
+    /// Slots of the outbound ring, a power of two.
+    #[serde(default = "outbound_slots")]
+    pub outbound_slots: u32,
+    /// Slots of the core ring, a power of two: the longest cascade of one event.
+    #[serde(default = "ring_slots")]
+    pub ring_slots: u32,
+    /// Slots for orders, a power of two.
+    #[serde(default = "orders_max")]
+    pub orders_max: u32,
+    /// Pace of clock events when the market is silent, ms.
+    #[serde(default = "clock_interval_ms")]
+    pub clock_interval_ms: u32,
+    /// Inbound events between two state hashes, a power of two.
+    #[serde(default = "state_hash_interval")]
+    pub state_hash_interval: u32,
+}
+
+fn one() -> u8 {
+    1
+}
+fn auto() -> String {
+    "auto".to_string()
+}
+fn inbound_slots() -> u32 {
+    65_536
+}
+fn outbound_slots() -> u32 {
+    4_096
+}
+fn ring_slots() -> u32 {
+    4_096
+}
+fn orders_max() -> u32 {
+    4_096
+}
+fn clock_interval_ms() -> u32 {
+    50
+}
+fn state_hash_interval() -> u32 {
+    65_536
+}
+
+/// `[journal]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct JournalSection {
+    /// `process` (survives kill -9) or `power` (orders wait for the disk).
+    pub durability: String,
+    /// Size of a segment, MiB, a power of two.
+    pub segment_mib: u32,
+    /// Records between two snapshots; 0 for none but the one at the end of a session.
+    pub snapshot_interval_records: u64,
+    /// How many snapshots are kept.
+    pub snapshots_kept: u32,
+}
+
+impl Default for JournalSection {
+    fn default() -> JournalSection {
+        JournalSection {
+            durability: "process".to_string(),
+            segment_mib: 64,
+            snapshot_interval_records: 2_000_000,
+            snapshots_kept: 3,
+        }
+    }
+}
+
+/// `[feed]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FeedSection {
+    /// Silence after which a book is stale, ms.
+    pub stale_ms_max: u32,
+    /// Depth events kept per instrument while a snapshot is awaited.
+    pub depth_buffer_events: u32,
+}
+
+impl Default for FeedSection {
+    fn default() -> FeedSection {
+        FeedSection { stale_ms_max: 5_000, depth_buffer_events: 32_768 }
+    }
+}
+
+/// `[paper]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PaperSection {
+    /// Seed of the latency jitter.
+    pub seed: u64,
+    /// Time from the gateway to the venue, us.
+    pub latency_out_us: u32,
+    /// Time from the venue to us, us.
+    pub latency_in_us: u32,
+    /// Most jitter on either way, us.
+    pub latency_jitter_us: u32,
+}
+
+impl Default for PaperSection {
+    fn default() -> PaperSection {
+        PaperSection { seed: 7, latency_out_us: 500, latency_in_us: 500, latency_jitter_us: 200 }
+    }
+}
+
+/// `[market]`: the generated market.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MarketSection {
+    /// Seed of everything random in it.
+    pub seed: u64,
+    /// Per cent of the configured rates: 100 as they are, 1000 ten times as busy.
+    pub speed_percent: u32,
+    /// Instruments of the generated market.
+    pub instrument: Vec<MarketInstrumentSection>,
+}
+
+impl Default for MarketSection {
+    fn default() -> MarketSection {
+        MarketSection { seed: 7, speed_percent: 100, instrument: Vec::new() }
+    }
+}
+
+/// `[[market.instrument]]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MarketInstrumentSection {
+    /// Symbol of an `[[instrument]]` at venue `synthetic`.
+    pub symbol: String,
+    /// First mid price.
+    pub price: Number,
+    /// Volatility of the mid, parts per million per square root of a second.
+    pub volatility_ppm: u32,
+    /// Market orders per second.
+    pub trades_per_second: u32,
+    /// Limit orders and cancels per second.
+    pub orders_per_second: u32,
+    /// Price levels per side.
+    pub levels: u32,
+    /// Mean quantity of a level near the touch.
+    pub level_quantity: Number,
+}
+
+/// `[risk]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RiskSection {
+    /// Start of the trading day, seconds after UTC midnight.
+    #[serde(default)]
+    pub day_start_utc_s: u32,
+    /// Limits of the whole account.
+    pub account: Option<AccountLimitsSection>,
+    /// Limits by instrument.
+    #[serde(default)]
+    pub instrument: Vec<InstrumentLimitsSection>,
+}
+
+/// `[risk.account]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountLimitsSection {
+    /// Most new orders and changes within the window.
+    pub order_rate_count_max: u32,
+    /// Length of the rolling window, ms.
+    pub order_rate_window_ms: u32,
+    /// Most open orders.
+    pub orders_open_max: u32,
+    /// Loss since the start of the day at which only reducing orders pass.
+    pub loss_daily_max: Number,
+    /// Loss from the peak at which trading halts.
+    pub drawdown_max: Number,
+    /// Most gross notional, all instruments, working orders included.
+    pub gross_notional_max: Number,
+}
+
+/// `[[risk.instrument]]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InstrumentLimitsSection {
+    /// Symbol of an `[[instrument]]`.
+    pub symbol: String,
+    /// Most quantity of one order.
+    pub order_quantity_max: Number,
+    /// Most notional of one order.
+    pub order_notional_max: Number,
+    /// Most position, working orders included.
+    pub position_quantity_max: Number,
+    /// Most notional of the position, working orders included.
+    pub position_notional_max: Number,
+    /// How far beyond the mid an order may reach, 1e-4.
+    pub collar_bps: u32,
+    /// How far behind the mid an order may rest, 1e-4.
+    pub passive_bps: u32,
+    /// Oldest market that may serve as reference, ms.
+    pub reference_age_ms_max: u32,
+    /// On the restricted list: no new orders.
+    #[serde(default)]
+    pub restricted: bool,
+}
+
+/// `[[instrument]]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InstrumentSection {
+    /// `synthetic`, `binance-spot` or `binance-usdm`.
+    pub venue: String,
+    /// The venue's symbol.
+    pub symbol: String,
+    /// Decimal places of prices.
+    pub price_scale: u8,
+    /// Decimal places of quantities.
+    pub quantity_scale: u8,
+    /// Price step.
+    pub tick: Number,
+    /// Quantity step.
+    pub lot: Number,
+    /// Smallest notional of an order.
+    #[serde(default)]
+    pub notional_min: Number,
+    /// Fee rate of resting orders, `"0.001"` is 10 bps.
+    pub maker_fee: Number,
+    /// Fee rate of taking orders.
+    pub taker_fee: Number,
+    /// Account currency per price x quantity.
+    #[serde(default = "multiplier")]
+    pub multiplier: u32,
+}
+
+fn multiplier() -> u32 {
+    1
+}
+
+/// `[[strategy]]`; `kind` chooses which.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum StrategySection {
+    /// Inventory market making after Avellaneda and Stoikov.
+    MarketMaker(MarketMakerSection),
+    /// A small momentum taker.
+    Momentum(MomentumSection),
+}
+
+impl StrategySection {
+    /// Name of the strategy.
+    pub fn name(&self) -> &str {
+        match self {
+            StrategySection::MarketMaker(section) => &section.name,
+            StrategySection::Momentum(section) => &section.name,
+        }
+    }
+
+    /// Symbol that it trades.
+    pub fn symbol(&self) -> &str {
+        match self {
+            StrategySection::MarketMaker(section) => &section.symbol,
+            StrategySection::Momentum(section) => &section.symbol,
+        }
+    }
+}
+
+/// `[[strategy]]` of kind `market-maker`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MarketMakerSection {
+    /// Unique name.
+    pub name: String,
+    /// Symbol of an `[[instrument]]`.
+    pub symbol: String,
+    /// Risk aversion.
+    pub gamma: Number,
+    /// Order-arrival decay.
+    pub k: Number,
+    /// Horizon of the inventory risk, ms.
+    pub horizon_ms: u32,
+    /// Half-life of the volatility estimate, ms.
+    pub volatility_half_life_ms: u32,
+    /// Quantity of each quote.
+    pub quote_quantity: Number,
+    /// Most inventory.
+    pub inventory_max: Number,
+    /// Narrowest spread, ticks.
+    pub spread_ticks_min: u32,
+    /// Widest spread, ticks.
+    pub spread_ticks_max: u32,
+    /// A quote is moved when its target is at least so many ticks away.
+    pub requote_ticks: u32,
+    /// Least time between two changes of a quote, ms.
+    pub requote_interval_ms_min: u32,
+}
+
+/// `[[strategy]]` of kind `momentum`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MomentumSection {
+    /// Unique name.
+    pub name: String,
+    /// Symbol of an `[[instrument]]`.
+    pub symbol: String,
+    /// Half-life of the fast average, ms.
+    pub fast_half_life_ms: u32,
+    /// Half-life of the slow average, ms.
+    pub slow_half_life_ms: u32,
+    /// Distance of the averages at which it enters, 1e-6 of the price.
+    pub entry_ppm: u32,
+    /// Quantity of a position.
+    pub quantity: Number,
+    /// How far beyond the touch it may pay, ticks.
+    pub slip_ticks: u32,
+    /// Loss at which it leaves, 1e-6 of the entry price.
+    pub stop_ppm: u32,
+    /// Longest time in a position, ms.
+    pub hold_ms_max: u32,
+    /// Pause after a position, ms.
+    pub cool_down_ms: u32,
+}
+
+impl Config {
+    /// Reads and validates a configuration; `origin` names the file or profile in errors.
+    pub fn parse(text: &str, origin: &str) -> Result<Config, ConfigError> {
+        let config: Config = toml::from_str(text).map_err(|error| ConfigError::Parse {
+            origin: origin.to_string(),
+            message: error.to_string().trim_end().to_string(),
+        })?;
+        config.validate(origin)?;
+        Ok(config)
+    }
+
+    /// The configuration as TOML that [`Config::parse`] reads back to the same.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a configuration has only types that TOML knows")
+    }
+}

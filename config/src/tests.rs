@@ -1,0 +1,49 @@
+//! Tests of the configuration: profiles are sound, mistakes are named.
+
+use super::*;
+
+fn paper() -> &'static str {
+    profile("paper").unwrap()
+}
+
+#[test]
+fn every_built_in_profile_is_sound_and_comes_back_from_its_text() {
+    for (name, text) in PROFILES {
+        let config = Config::parse(text, name).unwrap();
+        assert_eq!(Config::parse(&config.to_toml(), name).unwrap(), config, "{name}");
+        config.pipeline(name).unwrap();
+    }
+}
+
+/// Lines: what to replace in the paper profile, by what, and words that the error must hold.
+#[track_caller]
+fn check(from: &str, to: &str, words: &[&str]) {
+    let text = paper().replacen(from, to, 1);
+    assert_ne!(text, paper(), "\"{from}\" is not in the profile");
+    let error = Config::parse(&text, "paper.toml").unwrap_err().to_string();
+    for word in words {
+        assert!(error.contains(word), "\"{word}\" is not in: {error}");
+    }
+}
+
+#[test]
+fn a_mistake_is_named_with_file_key_value_and_range() {
+    check("mode = \"paper\"", "mode = \"papper\"", &["paper.toml", "engine.mode", "papper", "dry-run"]);
+    check("number = 1", "number = 1\nnubmer = 2", &["nubmer"]);
+    check("[journal]", "[journal]\nsegment_mib = 63", &["journal.segment_mib", "63", "power of two"]);
+    check("tick = \"0.01\"", "tick = \"0.001\"", &["BTCUSD.tick", "0.001", "2 decimal places"]);
+    check("tick = \"0.01\"", "tick = 0.01", &["quotes"]);
+    check("tick = \"0.01\"", "tick = \"1e-2\"", &["1e-2"]);
+    check("symbol = \"BTCUSD\"", "symbol = \"BTC\"", &["BTCUSD"]);
+    check("idle = \"auto\"", "idle = \"sleepy\"", &["engine.idle", "sleepy", "park"]);
+}
+
+#[test]
+fn a_missing_limit_is_not_filled_in() {
+    let cut = paper().split("[[risk.instrument]]").next().unwrap().to_string();
+    let rest = paper().split("# Strategies").nth(1).unwrap();
+    let config = Config::parse(&format!("{cut}{rest}"), "cut").unwrap();
+    let table = config.instruments("cut").unwrap();
+    let limits = config.limits(&table, "cut").unwrap();
+    assert!(limits.instruments.iter().all(Option::is_none));
+}

@@ -1,0 +1,265 @@
+//! Ranges and cross-checks, and the doors from sections to the engine's own types.
+
+use engine::event::Mode;
+use engine::feed::FeedConfig;
+use engine::idle::IdlePolicy;
+use engine::instrument::{FEE_RATE_SCALE, Instrument, InstrumentTable, Venue};
+use engine::money::{DecimalError, Money};
+use engine::pipeline::PipelineConfig;
+use engine::risk::{AccountLimits, InstrumentLimits, Limits};
+
+use crate::schema::{AccountLimitsSection, Config, InstrumentLimitsSection, InstrumentSection};
+use crate::{ConfigError, Number};
+
+const NS_PER_MS: u64 = 1_000_000;
+
+fn range(origin: &str, key: &str, value: impl ToString, must: &str) -> ConfigError {
+    ConfigError::Range {
+        origin: origin.to_string(),
+        key: key.to_string(),
+        value: value.to_string(),
+        must: must.to_string(),
+    }
+}
+
+fn conflict(origin: &str, what: String) -> ConfigError {
+    ConfigError::Conflict { origin: origin.to_string(), what }
+}
+
+/// Context for turning numbers of one table into integers.
+struct Keys<'a> {
+    origin: &'a str,
+    prefix: String,
+}
+
+impl Keys<'_> {
+    fn error(&self, key: &str, value: Number, error: &DecimalError) -> ConfigError {
+        range(self.origin, &format!("{}.{key}", self.prefix), value, &format!("exact: {error}"))
+    }
+
+    fn scaled(&self, key: &str, value: Number, scale: u8) -> Result<i64, ConfigError> {
+        value.scaled(scale).map_err(|error| self.error(key, value, &error))
+    }
+
+    fn money(&self, key: &str, value: Number) -> Result<Money, ConfigError> {
+        let money = value.money().map_err(|error| self.error(key, value, &error))?;
+        if money < Money::ZERO {
+            let key = format!("{}.{key}", self.prefix);
+            return Err(range(self.origin, &key, value, "zero or more"));
+        }
+        Ok(money)
+    }
+}
+
+impl Config {
+    pub(crate) fn validate(&self, origin: &str) -> Result<(), ConfigError> {
+        self.validate_engine(origin)?;
+        self.validate_journal(origin)?;
+        let instruments = self.instruments(origin)?;
+        self.limits(&instruments, origin)?;
+        for (index, strategy) in self.strategy.iter().enumerate() {
+            if instruments.find(strategy.symbol()).is_none() {
+                let (name, symbol) = (strategy.name(), strategy.symbol());
+                return Err(conflict(
+                    origin,
+                    format!("strategy {name}: no [[instrument]] has the symbol \"{symbol}\""),
+                ));
+            }
+            if self.strategy[..index].iter().any(|other| other.name() == strategy.name()) {
+                return Err(conflict(origin, format!("two strategies are named {}", strategy.name())));
+            }
+        }
+        for market in &self.market.instrument {
+            if instruments.find_at(Venue::Synthetic, &market.symbol).is_none() {
+                let symbol = &market.symbol;
+                return Err(conflict(
+                    origin,
+                    format!("market.instrument {symbol}: no [[instrument]] of venue synthetic has it"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_engine(&self, origin: &str) -> Result<(), ConfigError> {
+        let engine = &self.engine;
+        self.mode(origin)?;
+        if engine.name.is_empty() || 40 < engine.name.len() {
+            return Err(range(origin, "engine.name", &engine.name, "1 to 40 characters"));
+        }
+        for (key, value, min, max) in [
+            ("engine.inbound_slots", engine.inbound_slots, 64, 1 << 24),
+            ("engine.outbound_slots", engine.outbound_slots, 2, 1 << 20),
+            ("engine.ring_slots", engine.ring_slots, 64, 1 << 20),
+            ("engine.orders_max", engine.orders_max, 2, 1 << 20),
+            ("engine.state_hash_interval", engine.state_hash_interval, 1, 1 << 30),
+            ("journal.segment_mib", self.journal.segment_mib, 1, 1 << 10),
+        ] {
+            if !value.is_power_of_two() || value < min || max < value {
+                let must = format!("a power of two from {min} to {max}");
+                return Err(range(origin, key, value, &must));
+            }
+        }
+        for (key, value, max) in [
+            ("engine.clock_interval_ms", engine.clock_interval_ms, 60_000),
+            ("feed.stale_ms_max", self.feed.stale_ms_max, 3_600_000),
+            ("feed.depth_buffer_events", self.feed.depth_buffer_events, 1 << 22),
+            ("market.speed_percent", self.market.speed_percent, 100_000),
+        ] {
+            if value == 0 || max < value {
+                return Err(range(origin, key, value, &format!("1 to {max}")));
+            }
+        }
+        let core = &engine.core;
+        if core != "auto" && core != "none" && core.parse::<usize>().is_err() {
+            return Err(range(origin, "engine.core", core, "auto, none or a core number"));
+        }
+        if engine.idle != "auto" && IdlePolicy::from_name(&engine.idle).is_none() {
+            return Err(range(origin, "engine.idle", &engine.idle, "auto, spin, yield or park"));
+        }
+        Ok(())
+    }
+
+    fn validate_journal(&self, origin: &str) -> Result<(), ConfigError> {
+        let durability = &self.journal.durability;
+        if durability != "process" && durability != "power" {
+            return Err(range(origin, "journal.durability", durability, "process or power"));
+        }
+        if self.journal.snapshots_kept == 0 {
+            return Err(range(origin, "journal.snapshots_kept", 0, "at least 1"));
+        }
+        Ok(())
+    }
+
+    /// Mode of the session.
+    pub fn mode(&self, origin: &str) -> Result<Mode, ConfigError> {
+        [Mode::Backtest, Mode::Paper, Mode::DryRun, Mode::Live]
+            .into_iter()
+            .find(|mode| mode.name() == self.engine.mode)
+            .ok_or_else(|| {
+                let must = "backtest, paper, dry-run or live";
+                range(origin, "engine.mode", &self.engine.mode, must)
+            })
+    }
+
+    /// The instrument table.
+    pub fn instruments(&self, origin: &str) -> Result<InstrumentTable, ConfigError> {
+        let instruments: Result<Vec<Instrument>, ConfigError> =
+            self.instrument.iter().map(|section| instrument(section, origin)).collect();
+        InstrumentTable::new(instruments?).map_err(|error| conflict(origin, error.to_string()))
+    }
+
+    /// Risk limits; an instrument without any stays without, and every order on it is refused.
+    pub fn limits(&self, table: &InstrumentTable, origin: &str) -> Result<Limits, ConfigError> {
+        let mut instruments: Vec<Option<InstrumentLimits>> = vec![None; table.count()];
+        for section in &self.risk.instrument {
+            let symbol = &section.symbol;
+            let Some(index) = table.find(symbol) else {
+                let what = format!("risk.instrument: no [[instrument]] has the symbol \"{symbol}\"");
+                return Err(conflict(origin, what));
+            };
+            let slot = &mut instruments[usize::from(index)];
+            if slot.is_some() {
+                return Err(conflict(origin, format!("risk.instrument {symbol} is there twice")));
+            }
+            let instrument = table.get(index).expect("found in the table");
+            *slot = Some(instrument_limits(section, instrument, origin)?);
+        }
+        let account = match &self.risk.account {
+            Some(section) => Some(account_limits(section, origin)?),
+            None => None,
+        };
+        if 86_400 <= self.risk.day_start_utc_s {
+            let value = self.risk.day_start_utc_s;
+            return Err(range(origin, "risk.day_start_utc_s", value, "0 to 86399"));
+        }
+        let day_start_ns_utc = u64::from(self.risk.day_start_utc_s) * 1_000_000_000;
+        Ok(Limits { instruments, account, day_start_ns_utc })
+    }
+
+    /// Settings of the core.
+    pub fn pipeline(&self, origin: &str) -> Result<PipelineConfig, ConfigError> {
+        let table = self.instruments(origin)?;
+        let size = |value: u32| usize::try_from(value).expect("32 bits fit a usize");
+        Ok(PipelineConfig {
+            engine: self.engine.number,
+            mode: self.mode(origin)?,
+            ring_slot_count: size(self.engine.ring_slots),
+            feed: FeedConfig {
+                stale_ns_max: u64::from(self.feed.stale_ms_max) * NS_PER_MS,
+                buffer_event_count_max: size(self.feed.depth_buffer_events),
+            },
+            limits: self.limits(&table, origin)?,
+            order_count_max: size(self.engine.orders_max),
+            outbound_pending_max: size(self.engine.outbound_slots),
+            state_hash_interval: u64::from(self.engine.state_hash_interval),
+        })
+    }
+}
+
+fn instrument(section: &InstrumentSection, origin: &str) -> Result<Instrument, ConfigError> {
+    let keys = Keys { origin, prefix: format!("instrument {}", section.symbol) };
+    let venue = Venue::from_name(&section.venue).ok_or_else(|| {
+        let key = format!("{}.venue", keys.prefix);
+        range(origin, &key, &section.venue, "synthetic, binance-spot or binance-usdm")
+    })?;
+    for (key, scale) in
+        [("price_scale", section.price_scale), ("quantity_scale", section.quantity_scale)]
+    {
+        if engine::money::SCALE_MAX < scale {
+            return Err(range(origin, &format!("{}.{key}", keys.prefix), scale, "0 to 12"));
+        }
+    }
+    let instrument = Instrument {
+        venue,
+        symbol: section.symbol.clone(),
+        price_scale: section.price_scale,
+        quantity_scale: section.quantity_scale,
+        tick: keys.scaled("tick", section.tick, section.price_scale)?,
+        lot: keys.scaled("lot", section.lot, section.quantity_scale)?,
+        notional_min: keys.money("notional_min", section.notional_min)?,
+        maker_fee_e8: keys.scaled("maker_fee", section.maker_fee, FEE_RATE_SCALE)?,
+        taker_fee_e8: keys.scaled("taker_fee", section.taker_fee, FEE_RATE_SCALE)?,
+        multiplier: i64::from(section.multiplier),
+    };
+    instrument.check().map_err(|error| conflict(origin, error.to_string()))?;
+    Ok(instrument)
+}
+
+fn instrument_limits(
+    section: &InstrumentLimitsSection,
+    instrument: &Instrument,
+    origin: &str,
+) -> Result<InstrumentLimits, ConfigError> {
+    let keys = Keys { origin, prefix: format!("risk.instrument {}", section.symbol) };
+    let scale = instrument.quantity_scale;
+    Ok(InstrumentLimits {
+        order_quantity_max: keys.scaled("order_quantity_max", section.order_quantity_max, scale)?,
+        order_notional_max: keys.money("order_notional_max", section.order_notional_max)?,
+        position_quantity_max: keys.scaled(
+            "position_quantity_max",
+            section.position_quantity_max,
+            scale,
+        )?,
+        position_notional_max: keys.money("position_notional_max", section.position_notional_max)?,
+        collar_bps: i64::from(section.collar_bps),
+        passive_bps: i64::from(section.passive_bps),
+        reference_age_ns_max: u64::from(section.reference_age_ms_max) * NS_PER_MS,
+        restricted: section.restricted,
+    })
+}
+
+fn account_limits(
+    section: &AccountLimitsSection,
+    origin: &str,
+) -> Result<AccountLimits, ConfigError> {
+    let keys = Keys { origin, prefix: "risk.account".to_string() };
+    Ok(AccountLimits {
+        order_rate_count_max: section.order_rate_count_max,
+        order_rate_window_ns: u64::from(section.order_rate_window_ms) * NS_PER_MS,
+        orders_open_max: section.orders_open_max,
+        loss_daily_max: keys.money("loss_daily_max", section.loss_daily_max)?,
+        drawdown_max: keys.money("drawdown_max", section.drawdown_max)?,
+        gross_notional_max: keys.money("gross_notional_max", section.gross_notional_max)?,
+    })
+}

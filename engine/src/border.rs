@@ -1,0 +1,308 @@
+//! The rings at the thread borders: many producers into the core, one producer out of it.
+//!
+//! They are `disruptor` rings, published with `try_publish` and polled with `take`, wrapped for what
+//! that crate does not give: a depth that can be read, and a policy for a full ring.
+//!
+//! **Invariant:** a full inbound ring loses market data only, and never silently: a `FEED` event with
+//! the number of lost events makes the book a gap. Reports and commands are never dropped.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam::utils::CachePadded;
+use disruptor::{
+    BusySpin, EventPoller, MultiProducer, MultiProducerBarrier, Polling, Producer, SingleProducer,
+    SingleConsumerBarrier, SingleProducerBarrier, build_multi_producer, build_single_producer,
+};
+
+use crate::event::{Event, FeedCode, Kind, NO_INSTRUMENT, market};
+use crate::gateway::Outlet;
+use crate::idle::Waker;
+
+/// Fewest slots of an inbound ring (a limit of `disruptor`).
+pub const INBOUND_SLOT_COUNT_MIN: usize = 64;
+
+/// How much was published and consumed; the difference is the depth.
+#[derive(Debug, Default)]
+struct Counts {
+    published: CachePadded<AtomicU64>,
+    consumed: CachePadded<AtomicU64>,
+}
+
+/// Depth of a border ring, for stats.
+#[derive(Clone, Debug)]
+pub struct Depth {
+    counts: Arc<Counts>,
+    slot_count: u64,
+}
+
+impl Depth {
+    /// Events that wait. A moment old when it is read.
+    pub fn get(&self) -> u64 {
+        let consumed = self.counts.consumed.load(Ordering::Relaxed);
+        self.counts.published.load(Ordering::Relaxed).saturating_sub(consumed)
+    }
+
+    /// Most events that can wait.
+    pub fn limit(&self) -> u64 {
+        self.slot_count
+    }
+}
+
+/// The ring is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the inbound ring is full")]
+pub struct RingFull;
+
+/// A producer's end of the inbound ring. One for each thread.
+pub struct InboundProducer {
+    ring: MultiProducer<Event, SingleConsumerBarrier>,
+    counts: Arc<Counts>,
+    waker: Waker,
+    /// By instrument: market events lost and not yet told.
+    lost: Vec<u32>,
+    lost_total: u64,
+}
+
+impl std::fmt::Debug for InboundProducer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InboundProducer").field("lost_total", &self.lost_total).finish_non_exhaustive()
+    }
+}
+
+impl InboundProducer {
+    /// A producer for another thread.
+    #[must_use]
+    pub fn another(&self) -> InboundProducer {
+        InboundProducer {
+            ring: self.ring.clone(),
+            counts: Arc::clone(&self.counts),
+            waker: self.waker.clone(),
+            lost: vec![0; self.lost.len()],
+            lost_total: 0,
+        }
+    }
+
+    fn try_put(&mut self, event: &Event) -> Result<(), RingFull> {
+        self.ring.try_publish(|slot| *slot = *event).map_err(|_| RingFull)?;
+        self.counts.published.fetch_add(1, Ordering::Relaxed);
+        self.waker.wake();
+        Ok(())
+    }
+
+    /// Publishes a report, a command or a clock event. On a full ring nothing is lost: the caller
+    /// keeps the event and tries again.
+    pub fn publish(&mut self, event: &Event) -> Result<(), RingFull> {
+        self.try_put(event)
+    }
+
+    /// Publishes a market event. On a full ring it is dropped and counted; before the next event of
+    /// the same instrument a `FEED` event says how many were lost. False when it was dropped.
+    pub fn publish_market(&mut self, event: &Event) -> bool {
+        let index = usize::from(event.instrument);
+        let owed = self.lost.get(index).copied().unwrap_or(0);
+        if 0 < owed {
+            let mut mark = market::feed(event.instrument, FeedCode::Dropped, owed).at(event.time_ns);
+            mark.source = event.source;
+            if self.try_put(&mark).is_err() {
+                self.lose(index);
+                return false;
+            }
+            self.lost[index] = 0;
+        }
+        if self.try_put(event).is_ok() {
+            return true;
+        }
+        self.lose(index);
+        false
+    }
+
+    fn lose(&mut self, index: usize) {
+        self.lost_total += 1;
+        if let Some(count) = self.lost.get_mut(index) {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// Market events that this producer dropped because the ring was full.
+    pub fn lost_total(&self) -> u64 {
+        self.lost_total
+    }
+}
+
+/// The core's end of the inbound ring.
+pub struct InboundConsumer {
+    poller: EventPoller<Event, MultiProducerBarrier>,
+    counts: Arc<Counts>,
+}
+
+impl std::fmt::Debug for InboundConsumer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InboundConsumer").finish_non_exhaustive()
+    }
+}
+
+/// What a poll found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Polled {
+    /// That many events were handled.
+    Events(u64),
+    /// Nothing is there.
+    Nothing,
+    /// Every producer is gone and everything was handled.
+    Closed,
+}
+
+impl InboundConsumer {
+    /// Handles at most `limit` events. `handle` returns false to stop early; the event that it refused
+    /// counts as handled.
+    #[inline]
+    pub fn poll(&mut self, limit: u64, mut handle: impl FnMut(&Event) -> bool) -> Polled {
+        let mut count = 0;
+        match self.poller.take(limit) {
+            Ok(mut guard) => {
+                for event in &mut guard {
+                    count += 1;
+                    if !handle(event) {
+                        break;
+                    }
+                }
+            }
+            Err(Polling::NoEvents) => return Polled::Nothing,
+            Err(Polling::Shutdown) => return Polled::Closed,
+        }
+        let consumed = self.counts.consumed.load(Ordering::Relaxed);
+        self.counts.consumed.store(consumed + count, Ordering::Relaxed);
+        Polled::Events(count)
+    }
+}
+
+/// Makes the inbound ring: `slot_count` slots (power of two, at least 64), for `instrument_count`
+/// instruments, waking the core through `waker`.
+pub fn inbound(
+    slot_count: usize,
+    instrument_count: usize,
+    waker: Waker,
+) -> (InboundProducer, InboundConsumer, Depth) {
+    assert!(slot_count.is_power_of_two());
+    assert!(INBOUND_SLOT_COUNT_MIN <= slot_count);
+    let builder = build_multi_producer(slot_count, || Event::new(Kind(0)), BusySpin);
+    let (poller, builder) = builder.new_event_poller();
+    let counts = Arc::new(Counts::default());
+    assert!(instrument_count <= usize::from(NO_INSTRUMENT));
+    let producer = InboundProducer {
+        ring: builder.build(),
+        counts: Arc::clone(&counts),
+        waker,
+        lost: vec![0; instrument_count],
+        lost_total: 0,
+    };
+    let consumer = InboundConsumer { poller, counts: Arc::clone(&counts) };
+    (producer, consumer, Depth { counts, slot_count: u64::try_from(slot_count).unwrap_or(u64::MAX) })
+}
+
+/// The core's end of the outbound ring.
+pub struct OutboundProducer {
+    ring: SingleProducer<Event, SingleConsumerBarrier>,
+    counts: Arc<Counts>,
+}
+
+impl std::fmt::Debug for OutboundProducer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OutboundProducer").finish_non_exhaustive()
+    }
+}
+
+impl Outlet for OutboundProducer {
+    #[inline]
+    fn offer(&mut self, event: &Event) -> bool {
+        if self.ring.try_publish(|slot| *slot = *event).is_err() {
+            return false;
+        }
+        let published = self.counts.published.load(Ordering::Relaxed);
+        self.counts.published.store(published + 1, Ordering::Relaxed);
+        true
+    }
+}
+
+/// An adapter's end of the outbound ring.
+pub struct OutboundConsumer {
+    poller: EventPoller<Event, SingleProducerBarrier>,
+    counts: Arc<Counts>,
+}
+
+impl std::fmt::Debug for OutboundConsumer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OutboundConsumer").finish_non_exhaustive()
+    }
+}
+
+impl OutboundConsumer {
+    /// Handles everything that is there.
+    #[inline]
+    pub fn poll(&mut self, mut handle: impl FnMut(&Event)) -> Polled {
+        let mut count = 0;
+        match self.poller.poll() {
+            Ok(mut guard) => {
+                for event in &mut guard {
+                    count += 1;
+                    handle(event);
+                }
+            }
+            Err(Polling::NoEvents) => return Polled::Nothing,
+            Err(Polling::Shutdown) => return Polled::Closed,
+        }
+        let consumed = self.counts.consumed.load(Ordering::Relaxed);
+        self.counts.consumed.store(consumed + count, Ordering::Relaxed);
+        Polled::Events(count)
+    }
+}
+
+/// Makes the outbound ring of `slot_count` slots (power of two).
+pub fn outbound(slot_count: usize) -> (OutboundProducer, OutboundConsumer, Depth) {
+    assert!(slot_count.is_power_of_two());
+    let builder = build_single_producer(slot_count, || Event::new(Kind(0)), BusySpin);
+    let (poller, builder) = builder.new_event_poller();
+    let counts = Arc::new(Counts::default());
+    let producer = OutboundProducer { ring: builder.build(), counts: Arc::clone(&counts) };
+    let consumer = OutboundConsumer { poller, counts: Arc::clone(&counts) };
+    let slot_count = u64::try_from(slot_count).unwrap_or(u64::MAX);
+    (producer, consumer, Depth { counts, slot_count })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Side, session};
+    use crate::idle::{IdlePolicy, Idler};
+
+    #[test]
+    fn lost_market_events_are_counted_and_told_before_the_next_one() {
+        let idler = Idler::new(IdlePolicy::Yield);
+        let (mut producer, mut consumer, depth) = inbound(64, 2, idler.waker());
+        let trade = market::trade(1, Side::Buy, 5, 1, 1);
+        let accepted = (0..70).filter(|_| producer.publish_market(&trade)).count();
+        assert_eq!(accepted, 64);
+        assert_eq!(producer.publish(&session::clock()), Err(RingFull));
+        assert_eq!((depth.get(), depth.limit(), producer.lost_total()), (64, 64, 6));
+        assert_eq!(consumer.poll(64, |_| true), Polled::Events(64));
+        assert_eq!(consumer.poll(64, |_| true), Polled::Nothing);
+        assert!(producer.publish_market(&market::trade(0, Side::Buy, 5, 1, 2)));
+        assert!(producer.publish_market(&trade));
+        let mut seen = Vec::new();
+        consumer.poll(64, |event| {
+            seen.push((event.kind, event.instrument, event.tag));
+            true
+        });
+        assert_eq!(seen, [(Kind::TRADE, 0, 0), (Kind::FEED, 1, 6), (Kind::TRADE, 1, 0)]);
+    }
+
+    #[test]
+    fn a_ring_whose_producers_are_gone_is_closed_after_the_last_event() {
+        let (mut producer, mut consumer, _) = outbound(8);
+        assert!(producer.offer(&session::clock()));
+        drop(producer);
+        assert_eq!(consumer.poll(|_| {}), Polled::Events(1));
+        assert_eq!(consumer.poll(|_| {}), Polled::Closed);
+    }
+}

@@ -1,1 +1,5 @@
-//! Placeholder, replaced by the first commit of this crate.
+//! The spine of Tickwheel.
+
+pub mod clock;
+pub mod host;
+pub mod stats;

@@ -4,9 +4,12 @@
 //! order of a hash map, except the edges named `clock`, `host` and `stats`.
 
 pub mod book;
+pub mod border;
+pub mod clock;
 pub mod event;
 pub mod feed;
 pub mod gateway;
+pub mod host;
 pub mod idle;
 pub mod ids;
 pub mod instrument;
@@ -18,4 +21,5 @@ pub mod pipeline;
 pub mod ring;
 pub mod risk;
 pub mod state;
+pub mod stats;
 pub mod strategy;

@@ -1,0 +1,201 @@
+//! Limits of the gate: what configuration sets, and the ceilings that it cannot lift.
+
+use crate::instrument::InstrumentIndex;
+use crate::money::Money;
+
+/// Compiled ceilings: configuration may only tighten. Lifting one takes a build and a review.
+pub mod ceiling {
+    use crate::money::Money;
+
+    const fn currency(amount: i128) -> Money {
+        Money(amount * Money::ONE.0)
+    }
+
+    /// Largest notional of one order that may be configured.
+    pub const ORDER_NOTIONAL: Money = currency(10_000_000);
+    /// Largest notional of one instrument's position that may be configured.
+    pub const POSITION_NOTIONAL: Money = currency(100_000_000);
+    /// Largest gross notional of the account that may be configured.
+    pub const GROSS_NOTIONAL: Money = currency(1_000_000_000);
+    /// Largest daily loss and drawdown that may be configured.
+    pub const LOSS: Money = currency(100_000_000);
+    /// Widest collar: 50 % of the reference; more is no collar.
+    pub const COLLAR_BPS: i64 = 5_000;
+    /// Widest bound on the passive side: a buy can rest no lower than zero anyway.
+    pub const PASSIVE_BPS: i64 = 10_000;
+    /// Oldest reference: ten seconds are an age in any market that an engine trades.
+    pub const REFERENCE_AGE_NS: u64 = 10_000_000_000;
+    /// Most orders in a rate window; bounds the memory of the window (8 bytes each).
+    pub const ORDER_RATE_COUNT: u32 = 1_000_000;
+    /// Longest rate window: a day.
+    pub const ORDER_RATE_WINDOW_NS: u64 = super::DAY_NS;
+}
+
+/// Length of a trading day.
+pub const DAY_NS: u64 = 86_400_000_000_000;
+
+/// Limits of one instrument, over all strategies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstrumentLimits {
+    /// Largest quantity of one order, in quantity units.
+    pub order_quantity_max: i64,
+    /// Largest notional of one order at its own price.
+    pub order_notional_max: Money,
+    /// Largest position on either side with all working orders of that side, in quantity units.
+    pub position_quantity_max: i64,
+    /// The same in money.
+    pub position_notional_max: Money,
+    /// How far above the mid a buy and below the mid a sell may be priced, in 1e-4 of the mid.
+    pub collar_bps: i64,
+    /// How far below the mid a buy and above the mid a sell may be priced, in 1e-4 of the mid.
+    pub passive_bps: i64,
+    /// How long the market may have been silent when an order is judged.
+    pub reference_age_ns_max: u64,
+    /// On the restricted list: no order at all.
+    pub restricted: bool,
+}
+
+/// Limits of the whole account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountLimits {
+    /// Most new orders and changes within any window of `order_rate_window_ns`.
+    pub order_rate_count_max: u32,
+    /// Length of the rolling window.
+    pub order_rate_window_ns: u64,
+    /// Most orders that are not over.
+    pub orders_open_max: u32,
+    /// Loss since the start of the day, realised and unrealised, at which the gate goes reducing.
+    pub loss_daily_max: Money,
+    /// Fall from the highest equity at which the gate halts.
+    pub drawdown_max: Money,
+    /// Largest sum of the instruments' exposures, each with its working orders, none netted.
+    pub gross_notional_max: Money,
+    /// When a trading day starts, ns after midnight UTC.
+    pub day_start_ns_utc: u64,
+}
+
+/// All limits of one engine. What is `None` or missing refuses every new order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// By instrument index.
+    pub instruments: Vec<Option<InstrumentLimits>>,
+    /// Of the account.
+    pub account: Option<AccountLimits>,
+}
+
+/// A limit that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LimitsError {
+    /// A field of an instrument's limits is outside its range.
+    #[error("risk limits of instrument {instrument}: {field} is {value}, must be {must}")]
+    Instrument {
+        /// Index of the instrument.
+        instrument: InstrumentIndex,
+        /// Name of the field.
+        field: &'static str,
+        /// What it is.
+        value: String,
+        /// What it must be.
+        must: String,
+    },
+    /// A field of the account's limits is outside its range.
+    #[error("risk limits of the account: {field} is {value}, must be {must}")]
+    Account {
+        /// Name of the field.
+        field: &'static str,
+        /// What it is.
+        value: String,
+        /// What it must be.
+        must: String,
+    },
+    /// Limits for more instruments than there are.
+    #[error("risk limits for {given} instruments, but the table has {known}")]
+    Count {
+        /// How many entries there are.
+        given: usize,
+        /// How many instruments there are.
+        known: usize,
+    },
+}
+
+/// A field outside its range, not yet said of what.
+struct Wrong {
+    field: &'static str,
+    value: String,
+    must: String,
+}
+
+fn within<T>(field: &'static str, value: T, least: T, most: T) -> Result<(), Wrong>
+where
+    T: PartialOrd + std::fmt::Display + Copy,
+{
+    if least <= value && value <= most {
+        return Ok(());
+    }
+    Err(Wrong { field, value: value.to_string(), must: format!("{least} to {most}") })
+}
+
+/// The smallest amount above zero, as configured: 10^-8 of the account currency.
+const MONEY_LEAST: Money = Money::from_event(1);
+
+impl InstrumentLimits {
+    fn check(&self) -> Result<(), Wrong> {
+        within("order_quantity_max", self.order_quantity_max, 1, i64::MAX)?;
+        let most = ceiling::ORDER_NOTIONAL;
+        within("order_notional_max", self.order_notional_max, MONEY_LEAST, most)?;
+        within("position_quantity_max", self.position_quantity_max, 1, i64::MAX)?;
+        let most = ceiling::POSITION_NOTIONAL;
+        within("position_notional_max", self.position_notional_max, MONEY_LEAST, most)?;
+        within("collar_bps", self.collar_bps, 1, ceiling::COLLAR_BPS)?;
+        within("passive_bps", self.passive_bps, 1, ceiling::PASSIVE_BPS)?;
+        let most = ceiling::REFERENCE_AGE_NS;
+        within("reference_age_ns_max", self.reference_age_ns_max, 1, most)
+    }
+}
+
+impl AccountLimits {
+    fn check(&self, orders_max: usize) -> Result<(), Wrong> {
+        let most = ceiling::ORDER_RATE_COUNT;
+        within("order_rate_count_max", self.order_rate_count_max, 1, most)?;
+        let most = ceiling::ORDER_RATE_WINDOW_NS;
+        within("order_rate_window_ns", self.order_rate_window_ns, 1, most)?;
+        let most = u32::try_from(orders_max).unwrap_or(u32::MAX);
+        within("orders_open_max", self.orders_open_max, 1, most)?;
+        within("loss_daily_max", self.loss_daily_max, MONEY_LEAST, ceiling::LOSS)?;
+        within("drawdown_max", self.drawdown_max, MONEY_LEAST, ceiling::LOSS)?;
+        let most = ceiling::GROSS_NOTIONAL;
+        within("gross_notional_max", self.gross_notional_max, MONEY_LEAST, most)?;
+        within("day_start_ns_utc", self.day_start_ns_utc, 0, DAY_NS - 1)
+    }
+}
+
+impl Limits {
+    /// Limits that refuse everything: nothing is configured.
+    pub fn none() -> Limits {
+        Limits { instruments: Vec::new(), account: None }
+    }
+
+    /// Checks every range; the error names the first field that is wrong. `orders_max` is the number
+    /// of order slots of the engine.
+    pub fn validate(&self, instrument_count: usize, orders_max: usize) -> Result<(), LimitsError> {
+        if instrument_count < self.instruments.len() {
+            let given = self.instruments.len();
+            return Err(LimitsError::Count { given, known: instrument_count });
+        }
+        for (instrument, limits) in (0..).zip(&self.instruments) {
+            let Some(limits) = limits else { continue };
+            limits.check().map_err(|Wrong { field, value, must }| LimitsError::Instrument {
+                instrument,
+                field,
+                value,
+                must,
+            })?;
+        }
+        let Some(account) = &self.account else { return Ok(()) };
+        account.check(orders_max).map_err(|Wrong { field, value, must }| LimitsError::Account {
+            field,
+            value,
+            must,
+        })
+    }
+}

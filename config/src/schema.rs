@@ -199,9 +199,6 @@ pub struct MarketInstrumentSection {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RiskSection {
-    /// Start of the trading day, seconds after UTC midnight.
-    #[serde(default)]
-    pub day_start_utc_s: u32,
     /// Limits of the whole account.
     pub account: Option<AccountLimitsSection>,
     /// Limits by instrument.
@@ -225,6 +222,9 @@ pub struct AccountLimitsSection {
     pub drawdown_max: Number,
     /// Most gross notional, all instruments, working orders included.
     pub gross_notional_max: Number,
+    /// Start of the trading day, seconds after UTC midnight.
+    #[serde(default)]
+    pub day_start_utc_s: u32,
 }
 
 /// `[[risk.instrument]]`

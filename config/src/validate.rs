@@ -169,12 +169,12 @@ impl Config {
             Some(section) => Some(account_limits(section, origin)?),
             None => None,
         };
-        if 86_400 <= self.risk.day_start_utc_s {
-            let value = self.risk.day_start_utc_s;
-            return Err(range(origin, "risk.day_start_utc_s", value, "0 to 86399"));
-        }
-        let day_start_ns_utc = u64::from(self.risk.day_start_utc_s) * 1_000_000_000;
-        Ok(Limits { instruments, account, day_start_ns_utc })
+        let limits = Limits { instruments, account };
+        let order_count_max = usize::try_from(self.engine.orders_max).unwrap_or(usize::MAX);
+        limits
+            .validate(table.count(), order_count_max)
+            .map_err(|error| conflict(origin, error.to_string()))?;
+        Ok(limits)
     }
 
     /// Settings of the core.
@@ -261,5 +261,6 @@ fn account_limits(
         loss_daily_max: keys.money("loss_daily_max", section.loss_daily_max)?,
         drawdown_max: keys.money("drawdown_max", section.drawdown_max)?,
         gross_notional_max: keys.money("gross_notional_max", section.gross_notional_max)?,
+        day_start_ns_utc: u64::from(section.day_start_utc_s) * 1_000_000_000,
     })
 }

@@ -19,9 +19,11 @@
 //! **Invariant:** after a fault nothing more is applied, recorded or released.
 
 pub mod core_thread;
+pub mod follower;
 pub mod manifest;
 pub mod probe;
 pub mod recorder;
+pub mod recovery;
 pub mod replay;
 #[cfg(test)]
 mod tests;

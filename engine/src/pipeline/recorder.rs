@@ -48,13 +48,14 @@ impl Recorder for MemoryRecorder {
 #[derive(Debug)]
 pub struct JournalRecorder {
     writer: journal::Writer,
+    durability: journal::Durability,
     error: Option<journal::AppendError>,
 }
 
 impl JournalRecorder {
-    /// Records to `writer`.
-    pub fn new(writer: journal::Writer) -> JournalRecorder {
-        JournalRecorder { writer, error: None }
+    /// Records to `writer`. With `Durability::Power` outbound events wait for the disk.
+    pub fn new(writer: journal::Writer, durability: journal::Durability) -> JournalRecorder {
+        JournalRecorder { writer, durability, error: None }
     }
 
     /// Why the last record was refused.
@@ -87,6 +88,9 @@ impl Recorder for JournalRecorder {
 
     #[inline]
     fn durable(&self) -> u64 {
-        self.writer.durable()
+        match self.durability {
+            journal::Durability::Process => self.writer.appended(),
+            journal::Durability::Power => self.writer.synced(),
+        }
     }
 }

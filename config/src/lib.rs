@@ -7,9 +7,9 @@
 
 pub mod number;
 pub mod schema;
-mod validate;
 #[cfg(test)]
 mod tests;
+mod validate;
 
 pub use number::Number;
 pub use schema::Config;

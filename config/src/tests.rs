@@ -28,9 +28,17 @@ fn check(from: &str, to: &str, words: &[&str]) {
 
 #[test]
 fn a_mistake_is_named_with_file_key_value_and_range() {
-    check("mode = \"paper\"", "mode = \"papper\"", &["paper.toml", "engine.mode", "papper", "dry-run"]);
+    check(
+        "mode = \"paper\"",
+        "mode = \"papper\"",
+        &["paper.toml", "engine.mode", "papper", "dry-run"],
+    );
     check("number = 1", "number = 1\nnubmer = 2", &["nubmer"]);
-    check("[journal]", "[journal]\nsegment_mib = 63", &["journal.segment_mib", "63", "power of two"]);
+    check(
+        "[journal]",
+        "[journal]\nsegment_mib = 63",
+        &["journal.segment_mib", "63", "power of two"],
+    );
     check("tick = \"0.01\"", "tick = \"0.001\"", &["BTCUSD.tick", "0.001", "2 decimal places"]);
     check("tick = \"0.01\"", "tick = 0.01", &["quotes"]);
     check("tick = \"0.01\"", "tick = \"1e-2\"", &["1e-2"]);

@@ -66,7 +66,10 @@ impl Config {
                 ));
             }
             if self.strategy[..index].iter().any(|other| other.name() == strategy.name()) {
-                return Err(conflict(origin, format!("two strategies are named {}", strategy.name())));
+                return Err(conflict(
+                    origin,
+                    format!("two strategies are named {}", strategy.name()),
+                ));
             }
         }
         for market in &self.market.instrument {
@@ -74,7 +77,9 @@ impl Config {
                 let symbol = &market.symbol;
                 return Err(conflict(
                     origin,
-                    format!("market.instrument {symbol}: no [[instrument]] of venue synthetic has it"),
+                    format!(
+                        "market.instrument {symbol}: no [[instrument]] of venue synthetic has it"
+                    ),
                 ));
             }
         }
@@ -155,7 +160,8 @@ impl Config {
         for section in &self.risk.instrument {
             let symbol = &section.symbol;
             let Some(index) = table.find(symbol) else {
-                let what = format!("risk.instrument: no [[instrument]] has the symbol \"{symbol}\"");
+                let what =
+                    format!("risk.instrument: no [[instrument]] has the symbol \"{symbol}\"");
                 return Err(conflict(origin, what));
             };
             let slot = &mut instruments[usize::from(index)];
@@ -241,7 +247,8 @@ fn instrument_limits(
             section.position_quantity_max,
             scale,
         )?,
-        position_notional_max: keys.money("position_notional_max", section.position_notional_max)?,
+        position_notional_max: keys
+            .money("position_notional_max", section.position_notional_max)?,
         collar_bps: i64::from(section.collar_bps),
         passive_bps: i64::from(section.passive_bps),
         reference_age_ns_max: u64::from(section.reference_age_ms_max) * NS_PER_MS,

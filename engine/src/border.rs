@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam::utils::CachePadded;
 use disruptor::{
-    BusySpin, EventPoller, MultiProducer, MultiProducerBarrier, Polling, Producer, SingleProducer,
-    SingleConsumerBarrier, SingleProducerBarrier, build_multi_producer, build_single_producer,
+    BusySpin, EventPoller, MultiProducer, MultiProducerBarrier, Polling, Producer,
+    SingleConsumerBarrier, SingleProducer, SingleProducerBarrier, build_multi_producer,
+    build_single_producer,
 };
 
 use crate::event::{Event, FeedCode, Kind, NO_INSTRUMENT, market};
@@ -66,7 +67,9 @@ pub struct InboundProducer {
 
 impl std::fmt::Debug for InboundProducer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("InboundProducer").field("lost_total", &self.lost_total).finish_non_exhaustive()
+        f.debug_struct("InboundProducer")
+            .field("lost_total", &self.lost_total)
+            .finish_non_exhaustive()
     }
 }
 
@@ -102,7 +105,8 @@ impl InboundProducer {
         let index = usize::from(event.instrument);
         let owed = self.lost.get(index).copied().unwrap_or(0);
         if 0 < owed {
-            let mut mark = market::feed(event.instrument, FeedCode::Dropped, owed).at(event.time_ns);
+            let mut mark =
+                market::feed(event.instrument, FeedCode::Dropped, owed).at(event.time_ns);
             mark.source = event.source;
             if self.try_put(&mark).is_err() {
                 self.lose(index);
@@ -198,7 +202,11 @@ pub fn inbound(
         lost_total: 0,
     };
     let consumer = InboundConsumer { poller, counts: Arc::clone(&counts) };
-    (producer, consumer, Depth { counts, slot_count: u64::try_from(slot_count).unwrap_or(u64::MAX) })
+    (
+        producer,
+        consumer,
+        Depth { counts, slot_count: u64::try_from(slot_count).unwrap_or(u64::MAX) },
+    )
 }
 
 /// The core's end of the outbound ring.

@@ -197,7 +197,11 @@ impl Pipeline {
         // 1. Books and their quality.
         while let Some(event) = next(&mut self.cursors[0], &self.ring) {
             if Feed::INTEREST.contains(event.kind) {
-                self.feed.apply(&event, &mut self.market, &mut Emitter::new(&mut self.ring, &event));
+                self.feed.apply(
+                    &event,
+                    &mut self.market,
+                    &mut Emitter::new(&mut self.ring, &event),
+                );
             }
         }
         probe.mark(Hop::Feed);

@@ -494,6 +494,11 @@ impl Gate {
         }
     }
 
+    /// Limits of the account; `None` when nothing is configured.
+    pub fn account_limits(&self) -> Option<&AccountLimits> {
+        self.account.as_ref()
+    }
+
     /// What the gate lets pass.
     pub fn state(&self) -> RiskState {
         self.state

@@ -37,7 +37,12 @@ pub struct CoreSettings {
 
 impl Default for CoreSettings {
     fn default() -> CoreSettings {
-        CoreSettings { pin: None, batch_count_max: 256, sample_interval: 64, cycle_ns_max: 1_000_000 }
+        CoreSettings {
+            pin: None,
+            batch_count_max: 256,
+            sample_interval: 64,
+            cycle_ns_max: 1_000_000,
+        }
     }
 }
 
@@ -107,9 +112,10 @@ pub struct CoreEnd {
 impl Core {
     /// Runs until the session ends. To be called on the thread that will be the core thread.
     pub fn run(mut self) -> CoreEnd {
-        let pinned = self.settings.pin.filter(|id| {
-            core_affinity::set_for_current(core_affinity::CoreId { id: *id })
-        });
+        let pinned = self
+            .settings
+            .pin
+            .filter(|id| core_affinity::set_for_current(core_affinity::CoreId { id: *id }));
         let now_ns = self.clock.now_ns();
         let heartbeat =
             self.stats.handle().register_thread("core", BEAT_AGE_NS_MAX, pinned, now_ns);
@@ -141,6 +147,7 @@ impl Core {
                 self.stats.inc(CounterId::CyclesBusy);
                 let turn_ns = self.clock.elapsed_ns(start_raw, end_raw);
                 self.stats.record(HopId::Cycle, turn_ns);
+                gauges.cycle(turn_ns);
                 if self.settings.cycle_ns_max < turn_ns {
                     self.log_stall(turn_ns, count, &mut gauges);
                 }
@@ -176,8 +183,7 @@ impl Core {
         let (pipeline, stats, clock) = (&mut self.pipeline, &self.stats, &self.clock);
         let mut probe = StatsProbe::new(stats, clock, start_raw, self.settings.sample_interval);
         let mut tap = tally.tap(&mut self.recorder);
-        let mut edges =
-            Edges { recorder: &mut tap, outlet: &mut self.outbound, probe: &mut probe };
+        let mut edges = Edges { recorder: &mut tap, outlet: &mut self.outbound, probe: &mut probe };
         let polled = self.inbound.poll(self.settings.batch_count_max, |event: &Event| {
             match pipeline.apply(event, &mut edges) {
                 Ok(()) if event.kind == Kind::SESSION_END => ending = Some(Ending::Session),
@@ -213,7 +219,7 @@ impl Core {
 
     fn publish(&mut self, gauges: &mut Gauges, tally: &Tally, now_ns: u64) {
         tally.publish(&self.stats);
-        gauges.publish(self, now_ns);
+        gauges.publish(self, tally, now_ns);
     }
 }
 

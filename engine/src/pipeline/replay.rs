@@ -152,7 +152,8 @@ impl Replay {
         }
         if let Some(decided) = self.decided.events.front() {
             let decided = Some(*decided);
-            let divergence = Divergence { sequence: record.sequence, recorded: Some(*record), decided };
+            let divergence =
+                Divergence { sequence: record.sequence, recorded: Some(*record), decided };
             return Err(ReplayError::Diverged(Box::new(divergence)));
         }
         match record.kind {
@@ -187,8 +188,7 @@ impl Replay {
     fn start_session(&mut self, record: &Event, build: &mut Build<'_>) -> Result<(), ReplayError> {
         let sequence = record.sequence;
         let manifest = self.collector.finish(record)?;
-        let mut next =
-            build(&manifest).map_err(|why| ReplayError::Build { sequence, why })?;
+        let mut next = build(&manifest).map_err(|why| ReplayError::Build { sequence, why })?;
         if let Some(before) = &self.pipeline {
             take_over(before, &mut next).map_err(|error| ReplayError::State { sequence, error })?;
         }
@@ -227,7 +227,11 @@ pub struct Finished {
 }
 
 #[inline]
-fn apply(pipeline: &mut Pipeline, record: &Event, decided: &mut Decided) -> Result<(), ReplayError> {
+fn apply(
+    pipeline: &mut Pipeline,
+    record: &Event,
+    decided: &mut Decided,
+) -> Result<(), ReplayError> {
     let expected = pipeline.head() + 1;
     if record.sequence != expected {
         return Err(ReplayError::OutOfSequence { expected, found: record.sequence });

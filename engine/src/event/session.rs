@@ -57,6 +57,8 @@ pub enum CommandCode {
     StrategyEnable = 6,
     /// A thread of the engine is dead or stalled; `tag` says which. Halts.
     ThreadDead = 7,
+    /// The session is about to end: strategies are called no more, every working order is cancelled.
+    Stop = 8,
 }
 
 impl CommandCode {
@@ -70,6 +72,7 @@ impl CommandCode {
             5 => Some(CommandCode::StrategyDisable),
             6 => Some(CommandCode::StrategyEnable),
             7 => Some(CommandCode::ThreadDead),
+            8 => Some(CommandCode::Stop),
             _ => None,
         }
     }
@@ -84,6 +87,7 @@ impl CommandCode {
             CommandCode::StrategyDisable => "strategy-disable",
             CommandCode::StrategyEnable => "strategy-enable",
             CommandCode::ThreadDead => "thread-dead",
+            CommandCode::Stop => "stop",
         }
     }
 }

@@ -43,6 +43,8 @@ pub struct Host {
     slots: Vec<Slot>,
     intents: Intents,
     instruments: InstrumentTable,
+    /// The session is about to end: nobody is called any more.
+    stopping: bool,
 }
 
 impl std::fmt::Debug for Host {
@@ -69,6 +71,7 @@ impl Host {
         Kind::BOOK_STATE,
         Kind::CLOCK,
         Kind::COMMAND,
+        Kind::SESSION_START,
         Kind::ORDER,
         Kind::FILL,
         Kind::REFUSED,
@@ -88,7 +91,7 @@ impl Host {
                 Slot { strategy, enabled: true, subscribed, positions }
             })
             .collect();
-        Host { slots, intents: Intents::new(), instruments }
+        Host { slots, intents: Intents::new(), instruments, stopping: false }
     }
 
     /// Names, states and positions by instrument, for reports.
@@ -103,7 +106,7 @@ impl Host {
 
     /// Hash of the positions and switches; strategies' own state shows in what they decide.
     pub fn digest(&self) -> u64 {
-        let mut hash = 0;
+        let mut hash = u64::from(self.stopping);
         for slot in &self.slots {
             hash = crate::state::mix(hash, u64::from(slot.enabled));
             for position in &slot.positions {
@@ -144,6 +147,7 @@ impl Host {
             }
             Kind::ORDER | Kind::FILL | Kind::REFUSED => self.order_event(event, market, out),
             Kind::COMMAND => self.command(event, out),
+            Kind::SESSION_START => self.stopping = false,
             _ => {}
         }
     }
@@ -208,6 +212,10 @@ impl Host {
         let (enabled, code, reason) = match CommandCode::from_code(event.code) {
             Some(CommandCode::StrategyDisable) => (false, DISABLED, why::OPERATOR),
             Some(CommandCode::StrategyEnable) => (true, ENABLED, why::ENABLED),
+            Some(CommandCode::Stop) => {
+                self.stopping = true;
+                return;
+            }
             _ => return,
         };
         let Ok(source) = u16::try_from(event.tag) else { return };
@@ -228,7 +236,7 @@ impl Host {
         out: &mut Emitter<'_>,
     ) {
         let slot = &mut self.slots[index];
-        if !slot.enabled {
+        if !slot.enabled || self.stopping {
             return;
         }
         let view = View {
@@ -281,6 +289,7 @@ fn emit_state(source: u16, code: u16, reason: u32, out: &mut Emitter<'_>) {
 
 impl State for Host {
     fn save(&self, out: &mut Saver) {
+        out.bool(self.stopping);
         out.count(self.slots.len());
         for slot in &self.slots {
             out.bytes(slot.strategy.name().as_bytes());
@@ -295,6 +304,7 @@ impl State for Host {
     }
 
     fn load(&mut self, from: &mut Loader<'_>) -> Result<(), LoadError> {
+        self.stopping = from.bool()?;
         if from.count(STRATEGY_COUNT_MAX)? != self.slots.len() {
             return Err(from.invalid("number of strategies"));
         }

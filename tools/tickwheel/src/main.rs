@@ -1,2 +1,81 @@
-//! tickwheel.
-fn main() {}
+//! The `tickwheel` binary: composition root and all operator commands.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints")]
+#![expect(clippy::float_arithmetic, reason = "rates and percentages in reports")]
+
+mod backtest;
+mod compose;
+mod doctor;
+mod explain;
+mod journal_command;
+mod replay;
+mod report;
+mod run;
+mod session;
+mod simulation;
+mod stat;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Exit codes, the same for every command.
+mod exit {
+    /// Done, and the answer is yes.
+    pub(crate) const GOOD: u8 = 0;
+    /// Done, and the answer is no.
+    pub(crate) const NO: u8 = 1;
+    /// Wrong use: arguments, configuration, files that are not there.
+    pub(crate) const USAGE: u8 = 2;
+    /// Damaged data.
+    pub(crate) const DAMAGED: u8 = 3;
+}
+
+/// A low-latency in-process trading engine.
+///
+/// Exit codes: 0 good, 1 the answer is no, 2 wrong use, 3 damaged data.
+#[derive(Debug, Parser)]
+#[command(name = "tickwheel", version = compose::VERSION_TEXT, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the engine; without arguments the built-in paper profile.
+    Run(run::RunArgs),
+    /// Run the whole pipeline over a capture and leave a journal.
+    Backtest(backtest::BacktestArgs),
+    /// Run a journal's inputs again and compare every decision.
+    Replay(replay::ReplayArgs),
+    /// Look at, check and repair journals.
+    Journal(journal_command::JournalArgs),
+    /// Show what an engine does, or did before it died.
+    Stat(stat::StatArgs),
+    /// Check whether this host is fit for low latency.
+    Doctor(doctor::DoctorArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { exit::USAGE } else { exit::GOOD };
+            // Where even that cannot be printed there is nobody to tell.
+            drop(error.print());
+            return ExitCode::from(code);
+        }
+    };
+    let outcome = match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Backtest(args) => backtest::run(&args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Journal(args) => journal_command::run(&args),
+        Command::Stat(args) => stat::run(args),
+        Command::Doctor(args) => doctor::run(args),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("tickwheel: {error:#}");
+        ExitCode::from(session::exit_code_of(&error))
+    })
+}

@@ -1,0 +1,242 @@
+//! `tickwheel run`: the engine on real time, with the paper venue and the generated market.
+//!
+//! ```text
+//!   tw-market (market, paper venue) --inbound ring--> tw-core --outbound ring--> tw-market
+//!   tw-supervisor (this thread: clock, signals, watch) --^        |
+//!                                                     journal <---+--- tw-snapshot (follower)
+//! ```
+
+mod exchange;
+mod snapshots;
+mod supervisor;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context as _, anyhow};
+use clap::Args;
+use config::Config;
+use engine::border;
+use engine::clock::Clock;
+use engine::event::Mode;
+use engine::idle::{IdlePolicy, Idler};
+use engine::pipeline::core_thread::{Core, CoreSettings};
+use engine::stats::{Identity, StatsWriter};
+use paper::{PaperConfig, PaperVenue};
+
+use crate::{compose, doctor, report, session};
+
+use exchange::Exchange;
+use snapshots::Snapshots;
+use supervisor::{Plan, Supervisor};
+
+/// Arguments of `tickwheel run`.
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
+    /// Configuration file instead of a built-in profile.
+    #[arg(long, value_name = "FILE", conflicts_with = "profile")]
+    config: Option<PathBuf>,
+    /// Built-in profile.
+    #[arg(long, default_value = "paper")]
+    profile: String,
+    /// Where journal and stats are kept; default: a directory under the user's state directory.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Stop after this time, such as 30s or 5m; default: run until Ctrl-C.
+    #[arg(long, value_name = "TIME", value_parser = report::parse_duration)]
+    duration: Option<u64>,
+    /// Seed of the generated market and the paper venue instead of the configured ones.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Per cent of the market's configured rates: 1000 is ten times as busy.
+    #[arg(long, value_name = "PERCENT")]
+    speed: Option<u32>,
+    /// Idle policy instead of the configured one: spin, yield or park.
+    #[arg(long)]
+    idle: Option<String>,
+    /// Decide everything, send nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Print one JSON object at the end, and nothing else on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Busy threads of a run: core, market, supervisor. Journal helper and follower mostly sleep.
+const BUSY_THREAD_COUNT: usize = 3;
+
+/// Runs the command.
+pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    let (mut config, origin) = session::read_config(args.config.as_deref(), &args.profile)?;
+    override_config(&mut config, args);
+    let text = config.to_toml();
+    let config = Config::parse(&text, &origin)?;
+    let mode = config.mode(&origin)?;
+    if mode == Mode::Live || mode == Mode::Backtest {
+        let name = mode.name();
+        return Err(anyhow!(
+            "{origin}: engine.mode = \"{name}\" cannot be run: this version has the paper venue only \
+             (paper, dry-run)"
+        ));
+    }
+    if config.market.instrument.is_empty() {
+        return Err(anyhow!("{origin}: no [[market.instrument]], so there is no market to run on"));
+    }
+    let dir = args.data_dir.clone().unwrap_or_else(|| session::default_data_dir(&config.engine.name));
+    start(args, &config, &origin, mode, &dir)
+}
+
+fn override_config(config: &mut Config, args: &RunArgs) {
+    if let Some(seed) = args.seed {
+        config.market.seed = seed;
+        config.paper.seed = seed;
+    }
+    if let Some(speed) = args.speed {
+        config.market.speed_percent = speed;
+    }
+    if let Some(idle) = &args.idle {
+        config.engine.idle.clone_from(idle);
+    }
+    if args.dry_run {
+        config.engine.mode = Mode::DryRun.name().to_string();
+    }
+}
+
+fn start(
+    args: &RunArgs,
+    config: &Config,
+    origin: &str,
+    mode: Mode,
+    dir: &Path,
+) -> anyhow::Result<ExitCode> {
+    let clock = Clock::new();
+    let journal_dir = dir.join("journal");
+    let (idle, pin, idle_why) = placement(config);
+    let input = format!("synthetic market, seed {}", config.market.seed);
+    let wanted = session::Wanted { config, origin, mode, input: &input, now_ns: clock.now_ns() };
+    let mut opened = session::open(&journal_dir, &wanted)?;
+    let snapshots = Snapshots::start(
+        &journal_dir,
+        std::mem::take(&mut opened.follower),
+        opened.pipeline.head(),
+        &config.journal,
+    )?;
+    if !args.json {
+        print_start(config, dir, &opened, &format!("{} ({idle_why})", idle.name()), pin);
+    }
+    let identity = Identity {
+        instance: &config.engine.name,
+        engine_version: compose::VERSION,
+        commit: compose::COMMIT,
+        mode: mode.name(),
+        journal_dir: &journal_dir.display().to_string(),
+    };
+    let stats = StatsWriter::create_in(dir, &identity, clock.now_ns())
+        .with_context(|| format!("make the stats file in {}", dir.display()))?;
+    let idler = Idler::new(idle);
+    let size = |value: u32| usize::try_from(value).expect("32 bits fit a usize");
+    let (producer, inbound, inbound_depth) = border::inbound(
+        size(config.engine.inbound_slots),
+        opened.pipeline.instruments().count(),
+        idler.waker(),
+    );
+    let (mut outbound, requests, outbound_depth) =
+        border::outbound(size(config.engine.outbound_slots));
+    // The market begins where the last session left it, so that positions are valued without a jump.
+    let exchange = Exchange::new(config, origin, mode, &opened.pipeline, clock.now_ns())?;
+    let baseline = supervisor::Baseline::of(&opened.pipeline);
+    opened.start(clock.now_ns(), &mut outbound)?;
+    let abandon = Arc::new(AtomicBool::new(false));
+    let core = Core {
+        pipeline: opened.pipeline,
+        recorder: opened.recorder,
+        inbound,
+        inbound_depth,
+        outbound,
+        outbound_depth,
+        stats,
+        clock: clock.clone(),
+        idler,
+        settings: CoreSettings { pin, ..CoreSettings::default() },
+        abandon: Arc::clone(&abandon),
+    };
+    let plan = Plan {
+        duration_ns: args.duration,
+        clock_interval_ns: u64::from(config.engine.clock_interval_ms) * 1_000_000,
+        json: args.json,
+        journal_dir,
+        baseline,
+    };
+    Supervisor::start(plan, core, exchange, requests, producer, snapshots, clock)?.watch()
+}
+
+/// Idle policy and core, and why.
+fn placement(config: &Config) -> (IdlePolicy, Option<usize>, String) {
+    let cores = core_affinity::get_core_ids().unwrap_or_default();
+    let (idle, why) = match IdlePolicy::from_name(&config.engine.idle) {
+        Some(idle) => (idle, "configured".to_string()),
+        None => {
+            let idle = IdlePolicy::for_host(cores.len(), BUSY_THREAD_COUNT);
+            let need = BUSY_THREAD_COUNT + 1;
+            (idle, format!("{} cores; spin wants {need}", cores.len()))
+        }
+    };
+    let pin = match config.engine.core.as_str() {
+        "none" => None,
+        "auto" => cores.last().map(|core| core.id),
+        number => number.parse().ok(),
+    };
+    (idle, pin, why)
+}
+
+fn print_start(
+    config: &Config,
+    dir: &Path,
+    opened: &session::Opened,
+    idle: &str,
+    pin: Option<usize>,
+) {
+    let continued = &opened.continued;
+    println!("tickwheel {}, {} in {}", compose::VERSION_TEXT, config.engine.name, dir.display());
+    println!("{}", doctor::short_form(dir));
+    let pin = pin.map_or_else(|| "not pinned".to_string(), |core| format!("pinned to core {core}"));
+    println!("core: {pin}, idle {idle}, durability {}", config.journal.durability);
+    if continued.last_sequence == 0 {
+        println!("session 1: a new journal");
+    } else {
+        println!(
+            "session {}: continues after record {} ({}; snapshot of record {}, {} records replayed)",
+            opened.manifest.session,
+            report::count(continued.last_sequence),
+            continued.case,
+            report::count(continued.snapshot_sequence),
+            report::count(continued.replayed_count),
+        );
+    }
+    if 0 < continued.completed_count {
+        println!("recovery: {} decisions completed the cascade that was cut off", continued.completed_count);
+    }
+    for path in &continued.quarantined {
+        println!("recovery: bytes beyond the last good record are kept in {}", path.display());
+    }
+    for skipped in &continued.snapshots_skipped {
+        println!("recovery: not used: {skipped}");
+    }
+}
+
+/// The paper venue of a configuration.
+pub(crate) fn paper_venue(config: &Config, origin: &str, mode: Mode) -> anyhow::Result<PaperVenue> {
+    let paper = &config.paper;
+    let settings = PaperConfig {
+        seed: paper.seed,
+        latency_out_ns: u64::from(paper.latency_out_us) * 1_000,
+        latency_in_ns: u64::from(paper.latency_in_us) * 1_000,
+        latency_jitter_ns: u64::from(paper.latency_jitter_us) * 1_000,
+        source: exchange::PAPER_SOURCE,
+        ..PaperConfig::default()
+    };
+    let table = config.instruments(origin)?;
+    PaperVenue::new(settings, &table, mode).with_context(|| format!("{origin}: [paper]"))
+}

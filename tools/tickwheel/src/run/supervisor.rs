@@ -1,0 +1,416 @@
+//! The supervisor: starts the threads, gives the clock, watches heartbeats, ends the session.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use engine::border::{InboundProducer, OutboundConsumer};
+use engine::clock::Clock;
+use engine::event::{CommandCode, Event, session as events};
+use engine::money::Money;
+use engine::pipeline::Pipeline;
+use engine::pipeline::core_thread::{Core, CoreEnd, Ending};
+use engine::stats::{CounterId, HopId, RunState, Snapshot, StatsHandle, StatsReader, ThreadState};
+use serde_json::json;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use super::exchange::{Control, Exchange};
+use super::snapshots::Snapshots;
+use crate::report::{self, SessionReport, count};
+use crate::{exit, session};
+
+/// A heartbeat older than this means that its thread is dead or stalled.
+pub(crate) const BEAT_AGE_NS_MAX: u64 = 2_000_000_000;
+/// Pause of the supervisor between two looks.
+const PAUSE: Duration = Duration::from_millis(5);
+/// Time between two summary lines.
+const SUMMARY_INTERVAL_NS: u64 = 1_000_000_000;
+/// How long an orderly end may wait for cancels to be confirmed.
+const CANCEL_WAIT_NS_MAX: u64 = 3_000_000_000;
+/// How long the core may take to end its session.
+const END_WAIT_NS_MAX: u64 = 10_000_000_000;
+/// `source` of events of the supervisor.
+const SUPERVISOR_SOURCE: u16 = 0;
+/// Number of the market thread in `THREAD_DEAD` commands.
+const THREAD_MARKET: u32 = 1;
+/// Number of the journal helper in `THREAD_DEAD` commands.
+const THREAD_JOURNAL: u32 = 2;
+
+/// Counters at the start of the session, so that a report tells the session and not the journal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Baseline {
+    inbound: u64,
+    orders: u64,
+    fills: u64,
+}
+
+impl Baseline {
+    pub(crate) fn of(pipeline: &Pipeline) -> Baseline {
+        let counters = pipeline.oms().counters();
+        Baseline { inbound: pipeline.inbound_count(), orders: counters.orders, fills: counters.fills }
+    }
+}
+
+/// What the supervisor is told.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) duration_ns: Option<u64>,
+    pub(crate) clock_interval_ns: u64,
+    pub(crate) json: bool,
+    pub(crate) journal_dir: PathBuf,
+    pub(crate) baseline: Baseline,
+}
+
+/// A running session.
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    plan: Plan,
+    core: JoinHandle<CoreEnd>,
+    market: JoinHandle<()>,
+    control: Arc<Control>,
+    abandon: Arc<AtomicBool>,
+    producer: InboundProducer,
+    snapshots: Snapshots,
+    clock: Clock,
+    stats: StatsHandle,
+    reader: StatsReader,
+    signal: Arc<AtomicBool>,
+    start_ns: u64,
+    summary: Summary,
+    snapshot_lost: bool,
+}
+
+/// Numbers of the last summary line, for rates.
+#[derive(Debug, Default)]
+struct Summary {
+    at_ns: u64,
+    events: u64,
+    on_terminal: bool,
+}
+
+impl Supervisor {
+    /// Starts market and core threads.
+    pub(crate) fn start(
+        plan: Plan,
+        core: Core,
+        exchange: Exchange,
+        requests: OutboundConsumer,
+        producer: InboundProducer,
+        snapshots: Snapshots,
+        clock: Clock,
+    ) -> anyhow::Result<Supervisor> {
+        let signal = Arc::new(AtomicBool::new(false));
+        for number in [SIGINT, SIGTERM, SIGHUP] {
+            // The second signal of a kind ends the process at once: an operator can always leave.
+            signal_hook::flag::register_conditional_default(number, Arc::clone(&signal))
+                .context("watch signals")?;
+            signal_hook::flag::register(number, Arc::clone(&signal)).context("watch signals")?;
+        }
+        let start_ns = clock.now_ns();
+        let stats = core.stats.handle();
+        core.stats.set_state(RunState::Running, start_ns);
+        let reader = StatsReader::open(core.stats.path()).context("read the own stats file")?;
+        let abandon = Arc::clone(&core.abandon);
+        let core = std::thread::Builder::new()
+            .name("tw-core".to_string())
+            .spawn(move || core.run())
+            .context("start the core thread")?;
+        let control = Arc::new(Control::default());
+        let market = {
+            let (control, clock, stats) = (Arc::clone(&control), clock.clone(), stats.clone());
+            let producer = producer.another();
+            std::thread::Builder::new()
+                .name("tw-market".to_string())
+                .spawn(move || exchange.run(&control, requests, producer, &clock, &stats))
+                .context("start the market thread")?
+        };
+        let summary =
+            Summary { at_ns: start_ns, events: 0, on_terminal: std::io::stderr().is_terminal() };
+        Ok(Supervisor {
+            plan,
+            core,
+            market,
+            control,
+            abandon,
+            producer,
+            snapshots,
+            clock,
+            stats,
+            reader,
+            signal,
+            start_ns,
+            summary,
+            snapshot_lost: false,
+        })
+    }
+
+    /// Watches until the session ends, then ends it in order.
+    pub(crate) fn watch(mut self) -> anyhow::Result<ExitCode> {
+        let heartbeat =
+            self.stats.register_thread("supervisor", BEAT_AGE_NS_MAX, None, self.start_ns);
+        let mut clock_ns = self.start_ns;
+        let mut discipline_ns = self.start_ns;
+        let mut failure = None;
+        loop {
+            let now_ns = self.clock.now_ns();
+            if let Some(heartbeat) = &heartbeat {
+                heartbeat.beat(now_ns);
+            }
+            if clock_ns + self.plan.clock_interval_ns <= now_ns {
+                clock_ns = now_ns;
+                // A full ring means that the core has events, so time does not stand still for it.
+                drop(self.producer.publish(&supervisor_event(events::clock(), now_ns)));
+            }
+            if discipline_ns + 1_000_000_000 <= now_ns {
+                discipline_ns = now_ns;
+                self.clock.discipline();
+            }
+            if self.summary.at_ns + SUMMARY_INTERVAL_NS <= now_ns {
+                self.summarise(now_ns);
+            }
+            if let Some(dead) = self.find_dead() {
+                failure = Some(dead);
+                break;
+            }
+            let over = self.plan.duration_ns.is_some_and(|ns| ns <= now_ns - self.start_ns);
+            if over || self.signal.load(Ordering::Acquire) {
+                break;
+            }
+            std::thread::park_timeout(PAUSE);
+        }
+        if let Some(heartbeat) = &heartbeat {
+            heartbeat.set_state(ThreadState::Stopped, self.clock.now_ns());
+        }
+        self.end(failure)
+    }
+
+    /// The name of a thread that ended though it should run.
+    fn find_dead(&mut self) -> Option<String> {
+        if self.core.is_finished() {
+            return Some("the core thread ended".to_string());
+        }
+        if self.market.is_finished() {
+            self.tell_dead(THREAD_MARKET);
+            return Some("the market thread is dead: trading is halted, orders are cancelled".to_string());
+        }
+        if self.snapshots.has_ended() && !self.snapshot_lost {
+            // The engine goes on: the next start replays more.
+            self.snapshot_lost = true;
+            let now_ns = self.clock.now_ns();
+            self.stats.error(1, now_ns, format_args!("the snapshot thread ended; the engine goes on"));
+            eprintln!("\nthe snapshot thread ended: no more snapshots, the engine goes on");
+        }
+        let snapshot = self.reader.snapshot().ok()?;
+        let now_ns = self.clock.now_ns();
+        for thread in &snapshot.threads {
+            let age_ns = now_ns.saturating_sub(thread.last_beat_ns);
+            if thread.state == ThreadState::Alive && 5 * BEAT_AGE_NS_MAX < age_ns {
+                if thread.name != "core" {
+                    self.tell_dead(THREAD_JOURNAL);
+                }
+                return Some(format!(
+                    "thread {} has not moved for {}",
+                    thread.name,
+                    report::duration_text(age_ns)
+                ));
+            }
+        }
+        None
+    }
+
+    fn tell_dead(&mut self, thread: u32) {
+        let now_ns = self.clock.now_ns();
+        let event = supervisor_event(events::command(CommandCode::ThreadDead, thread), now_ns);
+        drop(self.producer.publish(&event));
+    }
+
+    /// One line about how it goes: overwritten on a terminal, every ten seconds elsewhere.
+    fn summarise(&mut self, now_ns: u64) {
+        let Ok(snapshot) = self.reader.snapshot() else { return };
+        let events = snapshot.counter(CounterId::InboundConsumed);
+        let rate = report::rate(events.saturating_sub(self.summary.events), now_ns - self.summary.at_ns);
+        let seconds = (now_ns - self.start_ns) / 1_000_000_000;
+        self.summary.at_ns = now_ns;
+        self.summary.events = events;
+        if self.plan.json || (!self.summary.on_terminal && !seconds.is_multiple_of(10)) {
+            return;
+        }
+        let line = summary_line(&snapshot, seconds, rate);
+        let mut out = std::io::stderr().lock();
+        let written = if self.summary.on_terminal {
+            write!(out, "\r\x1b[2K{line}").and_then(|()| out.flush())
+        } else {
+            writeln!(out, "{line}")
+        };
+        // Where nobody can read the line, the engine still runs.
+        drop(written);
+    }
+
+    fn wait_for(&self, ns_max: u64, done: impl Fn(&Supervisor) -> bool) -> bool {
+        let start_ns = self.clock.now_ns();
+        while self.clock.now_ns() - start_ns < ns_max {
+            if done(self) || self.core.is_finished() {
+                return true;
+            }
+            std::thread::park_timeout(PAUSE);
+        }
+        false
+    }
+
+    /// Publishes an event that must not be lost, for a bounded time.
+    fn insist(&mut self, event: Event) -> bool {
+        let start_ns = self.clock.now_ns();
+        while self.producer.publish(&event.at(self.clock.now_ns())).is_err() {
+            if self.core.is_finished() || END_WAIT_NS_MAX < self.clock.now_ns() - start_ns {
+                return false;
+            }
+            std::thread::park_timeout(PAUSE);
+        }
+        true
+    }
+
+    fn end(mut self, mut failure: Option<String>) -> anyhow::Result<ExitCode> {
+        if self.summary.on_terminal && !self.plan.json {
+            eprintln!();
+        }
+        // 1. The market falls silent, strategies are told to stop, their orders are cancelled.
+        self.control.quiet.store(true, Ordering::Release);
+        let mut cancelled = true;
+        if !self.core.is_finished() {
+            self.insist(supervisor_event(events::command(CommandCode::Stop, 0), 0));
+            cancelled = self.wait_for(CANCEL_WAIT_NS_MAX, |s| s.open_orders() == Some(0));
+        }
+        // 2. The session ends; the core thread with it.
+        self.insist(supervisor_event(events::session_end(0), 0));
+        if !self.wait_for(END_WAIT_NS_MAX, |s| s.core.is_finished()) {
+            self.abandon.store(true, Ordering::Release);
+            if !self.wait_for(END_WAIT_NS_MAX, |s| s.core.is_finished()) {
+                return Err(anyhow!("the core thread does not end; the journal is whole, recovery will do the rest"));
+            }
+        }
+        self.control.stop.store(true, Ordering::Release);
+        let end = self.core.join().map_err(|_| anyhow!("the core thread died outside its loop"))?;
+        if self.market.join().is_err() {
+            failure.get_or_insert("the market thread panicked".to_string());
+        }
+        if let Some(text) = ending_text(&end) {
+            failure = Some(text);
+        }
+        if !cancelled && failure.is_none() {
+            eprintln!("some cancels were not confirmed in time; the next start asks for those orders");
+        }
+        finish(self.plan, end, self.snapshots, &self.clock, (self.start_ns, &self.reader), failure)
+    }
+
+    fn open_orders(&self) -> Option<u64> {
+        self.reader.snapshot().ok().map(|snapshot| snapshot.counter(CounterId::OrdersOpen))
+    }
+}
+
+fn supervisor_event(event: Event, now_ns: u64) -> Event {
+    Event { source: SUPERVISOR_SOURCE, ..event.at(now_ns) }
+}
+
+fn ending_text(end: &CoreEnd) -> Option<String> {
+    match &end.ending {
+        Ending::Session => None,
+        Ending::Fault(fault) => Some(format!("{:#}", session::fault_error(*fault, &end.recorder))),
+        Ending::Panic { after_sequence, message } => {
+            Some(format!("the core panicked after record {after_sequence}: {message}; outbound is closed"))
+        }
+        Ending::Abandoned => Some("the core was abandoned before its session ended".to_string()),
+    }
+}
+
+/// Closes journal, snapshots and stats, and tells what was done.
+fn finish(
+    plan: Plan,
+    end: CoreEnd,
+    snapshots: Snapshots,
+    clock: &Clock,
+    (start_ns, reader): (u64, &StatsReader),
+    failure: Option<String>,
+) -> anyhow::Result<ExitCode> {
+    let CoreEnd { pipeline, recorder, stats, .. } = end;
+    let wall_ns = clock.now_ns() - start_ns;
+    let appended = recorder.writer().appended();
+    let (journal_state, journal_failure) = if failure.is_none() {
+        match recorder.into_writer().close() {
+            Ok(_) => ("closed, on disk".to_string(), None),
+            Err(error) => ("not closed".to_string(), Some(format!("close the journal: {error}"))),
+        }
+    } else {
+        drop(recorder);
+        ("left as after a crash; the next start recovers".to_string(), None)
+    };
+    let snapshot_sequence = match snapshots.finish() {
+        Ok(sequence) => sequence,
+        Err(error) => {
+            eprintln!("snapshots: {error}");
+            0
+        }
+    };
+    let failure = failure.or(journal_failure);
+    let state = if failure.is_none() { RunState::Stopped } else { RunState::Failed };
+    stats.set_state(state, clock.now_ns());
+    let counters = pipeline.oms().counters();
+    let numbers = reader.snapshot().ok();
+    let report = SessionReport {
+        events: pipeline.inbound_count() - plan.baseline.inbound,
+        events_total: pipeline.inbound_count(),
+        orders: counters.orders - plan.baseline.orders,
+        fills: counters.fills - plan.baseline.fills,
+        records: appended,
+        state_hash: pipeline.state_hash(),
+        journal: plan.journal_dir.display().to_string(),
+        journal_state,
+        wall_ns,
+        more: json!({
+            "snapshot_sequence": snapshot_sequence,
+            "failure": failure,
+            "latency": numbers.as_ref().map(report::latency_json),
+        }),
+    };
+    if plan.json {
+        println!("{}", report.to_json(&pipeline));
+    } else {
+        report.print(&pipeline);
+        if let Some(numbers) = &numbers {
+            report::print_latency(numbers);
+        }
+    }
+    match failure {
+        None => Ok(ExitCode::SUCCESS),
+        Some(text) => Err(session::Coded::new(exit::NO, text).into()),
+    }
+}
+
+fn summary_line(snapshot: &Snapshot, seconds: u64, rate: u64) -> String {
+    let money = |id| Money::from_event(snapshot.counter_signed(id));
+    let net = money(CounterId::PnlRealised)
+        .plus(money(CounterId::PnlUnrealised))
+        .minus(money(CounterId::Fees));
+    let p99 = snapshot
+        .hop(HopId::TickToOrder)
+        .filter(|counts| 0 < counts.count())
+        .map_or_else(|| "-".to_string(), |counts| report::duration_text(counts.value_at_ppm(990_000)));
+    let lag = snapshot
+        .counter(CounterId::JournalAppended)
+        .saturating_sub(snapshot.counter(CounterId::JournalSynced));
+    format!(
+        "{:>5} s  {} events ({}/s)  {} orders, {} fills, {} open  net {}  tick to order p99 {p99}  {} unsynced",
+        seconds,
+        count(snapshot.counter(CounterId::InboundConsumed)),
+        count(rate),
+        count(snapshot.counter(CounterId::OrdersSent)),
+        count(snapshot.counter(CounterId::Fills)),
+        snapshot.counter(CounterId::OrdersOpen),
+        report::money_text(net),
+        count(lag),
+    )
+}

@@ -187,10 +187,12 @@ impl Facts {
     }
 
     fn refused(&mut self) {
-        match self.state() {
-            OrderState::Unknown => self.vanish(),
-            _ if !self.acked => self.over = Some(OrderState::Rejected),
-            _ => self.ask(),
+        if self.state() == OrderState::Unknown {
+            self.vanish();
+        } else if self.acked {
+            self.ask();
+        } else {
+            self.over = Some(OrderState::Rejected);
         }
     }
 

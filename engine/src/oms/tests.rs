@@ -73,7 +73,7 @@ fn traded(words: [&str; 5], side: Side) -> [Event; 2] {
 }
 
 fn with_code(kind: Kind, code: u16, source: u16) -> Vec<Event> {
-    vec![Event { code, source, ..Event::new(kind) }]
+    vec![Event { source, code, ..Event::new(kind) }]
 }
 
 /// The events that an input line means.
@@ -630,7 +630,9 @@ fn every_report_in_every_state_does_what_the_matrix_says() {
             let mut bench = Bench::new();
             bench.input("session 1");
             bench.input("buy 10 @ 100");
-            way.iter().for_each(|line| drop(bench.input(line)));
+            for line in *way {
+                bench.input(line);
+            }
             assert_eq!(bench.state("1.1"), *state, "the way is wrong");
             let said = bench.input(input);
             let now = bench.state("1.1");
@@ -676,13 +678,17 @@ fn a_crash_at_each_step_of_a_life_is_settled_by_the_answers() {
         for (answer, wanted) in answers {
             let mut bench = Bench::new();
             bench.input("session 1");
-            life[..steps].iter().for_each(|line| drop(bench.input(line)));
+            for line in &life[..steps] {
+                bench.input(line);
+            }
             let was_over = bench.state("1.1").is_terminal();
             let filled = bench.oms.order(id_of("1.1")).unwrap().filled;
             bench.input("save");
             let said = bench.input("session 2");
             assert_eq!(said.contains("send-query 1.1"), !was_over, "after {steps} steps");
-            answer.iter().for_each(|line| drop(bench.input(line)));
+            for line in answer {
+                bench.input(line);
+            }
             let order = *bench.oms.order(id_of("1.1")).unwrap();
             assert!(filled <= order.filled);
             assert_eq!((order.is_live(), order.leaves()), (false, 0), "after {steps} steps");

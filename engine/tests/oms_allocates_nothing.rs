@@ -1,0 +1,150 @@
+//! OMS and ledger allocate nothing once they are made: proved by a counting allocator.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use engine::event::order::{Execution, fill_report, report};
+use engine::event::session::{clock, command, session_start};
+use engine::event::{CommandCode, Event, Kind, Mode, OrderTerms, ReportCode, Side};
+use engine::ids;
+use engine::instrument::{Instrument, InstrumentTable, Venue};
+use engine::ledger::Ledger;
+use engine::money::Money;
+use engine::oms::{Oms, OmsConfig};
+use engine::ring::{Emitter, Ring};
+
+static ALLOCATION_COUNT: AtomicU64 = AtomicU64::new(0);
+
+struct Counting;
+
+#[expect(unsafe_code, reason = "an allocator is unsafe by its trait")]
+// SAFETY: every call is passed on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATION_COUNT.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promise is the system allocator's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is the system allocator's.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATION_COUNT.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promise is the system allocator's.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn instruments() -> InstrumentTable {
+    InstrumentTable::new(vec![Instrument {
+        venue: Venue::Synthetic,
+        symbol: "BTCUSDT".to_string(),
+        price_scale: 2,
+        quantity_scale: 5,
+        tick: 1,
+        lot: 1,
+        notional_min: Money::ZERO,
+        maker_fee_e8: 0,
+        taker_fee_e8: 0,
+        multiplier: 1,
+    }])
+    .unwrap()
+}
+
+struct Desk {
+    oms: Oms,
+    ledger: Ledger,
+    ring: Ring,
+    said_count: u64,
+}
+
+impl Desk {
+    /// One inbound event and everything it leads to, as the pipeline does it.
+    fn hear(&mut self, event: Event) {
+        let mut sequence = self.ring.begin(event);
+        while sequence <= self.ring.head() {
+            let event = *self.ring.get(sequence);
+            if Oms::INTEREST.contains(event.kind) {
+                self.oms.apply(&event, &mut Emitter::new(&mut self.ring, &event));
+            }
+            if Ledger::INTEREST.contains(event.kind) {
+                self.ledger.apply(&event, &mut Emitter::new(&mut self.ring, &event));
+            }
+            self.said_count += 1;
+            sequence += 1;
+        }
+    }
+
+    fn round(&mut self, counter: u64) {
+        let id = ids::order_id(1, 1, counter);
+        let mut approved = Event::new(Kind::APPROVED);
+        approved.instrument = 0;
+        approved.source = 0;
+        approved.code = OrderTerms::LIMIT_GTC.code();
+        approved.price = 100;
+        approved.quantity = 10;
+        self.hear(approved);
+        self.hear(report(0, id, ReportCode::Acked, 0));
+        self.hear(Event { kind: Kind::APPROVED_REPLACE, id, quantity: 20, ..approved });
+        let replaced = report(0, id, ReportCode::Replaced, 0);
+        self.hear(Event { price: 101, quantity: 20, ..replaced });
+        let told = Execution {
+            order_id: id,
+            side: Side::Buy,
+            price: 101,
+            quantity: 5,
+            cumulative_quantity: 5,
+            fee_e8: 3,
+            execution_id: counter,
+            maker: true,
+        };
+        for _ in 0..2 {
+            let [first, detail] = fill_report(0, &told);
+            self.hear(first);
+            self.hear(detail);
+        }
+        self.hear(report(0, id, ReportCode::OutcomeUnknown, 0));
+        self.hear(clock().at(counter * 2_000_000_000));
+        self.hear(report(0, id, ReportCode::NotFound, 0));
+        self.hear(report(0, id + 1, ReportCode::Acked, 0));
+        self.hear(command(CommandCode::CancelAll, 0));
+        if counter.is_multiple_of(3) {
+            // Not above the present session, so the ids go on where they are.
+            self.hear(session_start(1, Mode::Paper));
+        }
+    }
+}
+
+#[test]
+fn oms_and_ledger_allocate_nothing_after_they_are_made() {
+    let config =
+        OmsConfig { engine: 1, orders_max: 64, strategy_count: 1, instruments: instruments() };
+    let mut desk = Desk {
+        oms: Oms::new(config),
+        ledger: Ledger::new(1, instruments()),
+        ring: Ring::new(4096, 0),
+        said_count: 0,
+    };
+    desk.hear(session_start(1, Mode::Paper));
+    let before = ALLOCATION_COUNT.load(Ordering::Relaxed);
+    for counter in 1..=20_000 {
+        desk.round(counter);
+    }
+    let digest = desk.oms.digest() ^ desk.ledger.digest();
+    let after = ALLOCATION_COUNT.load(Ordering::Relaxed);
+    assert_eq!(after - before, 0, "allocations in 20,000 orders (digest {digest})");
+    let counters = desk.oms.counters();
+    assert_eq!((counters.fills, counters.duplicate_executions), (20_000, 20_000));
+    assert_eq!(desk.ledger.position(0, 0).unwrap().quantity, 100_000);
+    assert!(300_000 < desk.said_count);
+    drop(std::hint::black_box(vec![1u8]));
+    assert!(after < ALLOCATION_COUNT.load(Ordering::Relaxed), "the counter counts");
+}

@@ -3,14 +3,17 @@
 //! `direct` keeps the levels near the touch in a flat, price-indexed window; `naive` is a pair of
 //! `BTreeMap`s. One test suite runs both; the product uses [`DirectBook`].
 
+pub mod direct;
 pub mod naive;
+pub mod row;
+#[cfg(test)]
+mod tests;
 
-/// Stands in until the flat book lands.
-pub type DirectBook = NaiveBook;
+pub use direct::DirectBook;
 pub use naive::NaiveBook;
 
 use crate::event::Side;
-use crate::state::{State, mix};
+use crate::state::{LoadError, Loader, State, mix};
 
 /// One price level. Quantity is above zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,4 +56,23 @@ pub const fn level_digest(side: Side, price: i64, quantity: i64) -> u64 {
     }
     let key = price.cast_unsigned().wrapping_mul(2).wrapping_add(side.flag() as u64 & 1);
     mix(key ^ (side.sign().cast_unsigned() << 32), quantity.cast_unsigned())
+}
+
+/// Next level of a saved side: best first, strictly in order, never empty; `before` is the key of the
+/// one before it.
+fn load_level(
+    from: &mut Loader<'_>,
+    side: Side,
+    before: &mut Option<i64>,
+) -> Result<Level, LoadError> {
+    let level = Level { price: from.i64()?, quantity: from.i64()? };
+    if level.price < 0 || level.quantity <= 0 {
+        return Err(from.invalid("level"));
+    }
+    let key = level.price * side.sign();
+    if before.is_some_and(|better| better <= key) {
+        return Err(from.invalid("order of levels"));
+    }
+    *before = Some(key);
+    Ok(level)
 }

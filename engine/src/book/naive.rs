@@ -81,12 +81,10 @@ impl State for NaiveBook {
     fn load(&mut self, from: &mut Loader<'_>) -> Result<(), LoadError> {
         self.clear();
         for side in [Side::Buy, Side::Sell] {
+            let mut before = None;
             for _ in 0..from.count(usize::MAX)? {
-                let (price, quantity) = (from.i64()?, from.i64()?);
-                if price < 0 || quantity <= 0 {
-                    return Err(from.invalid("level"));
-                }
-                self.levels[side.index()].insert(price, quantity);
+                let level = super::load_level(from, side, &mut before)?;
+                self.levels[side.index()].insert(level.price, level.quantity);
             }
         }
         Ok(())

@@ -582,6 +582,15 @@ boundaries! {
      sell 140 @ 1000  pass
      sell 141 @ 1000  position-notional 101000 100000"
 
+    a_changed_order_gives_its_old_notional_back_before_it_is_judged: PositionNotional
+    "limit position_notional_max 100000
+     work buy 100 @ 1000
+     change #1 100 @ 999   pass
+     unchanged #1
+     change #1 100 @ 1001  position-notional 100100 100000
+     change #1 101 @ 1000  position-notional 101000 100000
+     change #1 50 @ 1001   pass"
+
     the_gross_of_all_instruments_is_not_netted: GrossNotional
     "limit gross_notional_max 100000
      long 40 @ 1000
@@ -601,6 +610,17 @@ boundaries! {
      instrument 0
      sell  90 @ 1000  pass
      sell  91 @ 1000  gross-notional 101000 100000"
+
+    what_does_not_add_to_a_gross_above_its_limit_passes: GrossNotional
+    "limit gross_notional_max 100000
+     long 60 @ 1000
+     instrument 2
+     long 60 @ 1000
+     buy    1 @ 1000  gross-notional 121000 100000
+     sell  60 @ 1000  pass
+     sell 119 @ 1000  pass
+     sell 120 @ 1000  pass
+     sell 121 @ 1000  gross-notional 121000 100000"
 
     orders_that_are_not_over_are_counted: OrdersOpen
     "limit orders_open_max 3

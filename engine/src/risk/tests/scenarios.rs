@@ -23,13 +23,17 @@ fn order_event(id: u64, state: OrderState, price: i64, leaves: i64) -> Event {
     event
 }
 
-/// A desk that may hold at most 100 of each instrument.
-fn tight() -> Desk {
+fn tight_limits() -> Limits {
     let mut limits = limits();
     for own in limits.instruments.iter_mut().flatten() {
         own.position_quantity_max = 100;
     }
-    Desk::new(limits)
+    limits
+}
+
+/// A desk that may hold at most 100 of each instrument.
+fn tight() -> Desk {
+    Desk::new(tight_limits())
 }
 
 #[test]
@@ -140,6 +144,7 @@ fn a_fill_that_leaves_pending_replace_keeps_the_larger_terms() {
     // This OMS says partially filled, although the change is still on its way.
     let (id, cause) = (desk.orders[order].id, change.sequence + 100);
     desk.trade(0, Side::Buy, [10, 1000, 0], (id, cause));
+    desk.split(tight_limits());
     let mut told = order_event(id, OrderState::PartiallyFilled, 1000, 40);
     told.code |= u16::from(OrderState::PendingReplace.code()) << 8;
     desk.send(told, cause);
@@ -160,6 +165,71 @@ fn a_change_that_the_oms_never_took_is_forgotten_at_the_next_working_state() {
     assert_eq!(plain(&desk).working_buy, 80);
     desk.report(order, OrderState::Acked);
     assert_eq!(plain(&desk).working_buy, 50);
+}
+
+#[test]
+fn a_working_state_told_for_an_older_reason_is_not_the_outcome_of_a_change() {
+    let mut desk = tight();
+    let approved = desk.judge(intent(0, Side::Buy, 50, 1000));
+    let order = desk.bind(&approved);
+    let change = desk.judge(desk.change(order, 80, 1000));
+    desk.tell(order, OrderState::Acked, change.sequence - 1);
+    assert_eq!(plain(&desk).working_buy, 80);
+    desk.bind_change(order, &change);
+    desk.change_outcome(order, true);
+    assert_eq!(plain(&desk).working_buy, 80);
+}
+
+#[test]
+fn a_change_to_a_higher_price_reserves_its_notional() {
+    let mut desk = tight();
+    let approved = desk.judge(intent(0, Side::Buy, 50, 1000));
+    let order = desk.bind(&approved);
+    desk.report(order, OrderState::Acked);
+    let change = desk.judge(desk.change(order, 50, 1010));
+    assert_eq!(plain(&desk).working_buy_notional, currency(50_500));
+    desk.bind_change(order, &change);
+    desk.change_outcome(order, false);
+    assert_eq!(plain(&desk).working_buy_notional, currency(50_000));
+}
+
+#[test]
+fn after_a_drawdown_a_loaded_gate_lets_positions_be_closed_like_the_saved_one() {
+    let mut limits = limits();
+    limits.account = Some(crate::risk::AccountLimits { drawdown_max: currency(100), ..account() });
+    let mut desk = Desk::new(limits.clone());
+    desk.trade(0, Side::Buy, [10, 1020, 0], (1, 0));
+    assert_eq!(desk.gate.state(), RiskState::Halted);
+    desk.command(CommandCode::Reduce);
+    desk.split(limits);
+    desk.clock();
+    assert_eq!(desk.gate.state(), RiskState::Reducing);
+    assert_eq!(desk.judge(intent(0, Side::Sell, 10, 1000)).kind, Kind::APPROVED);
+}
+
+#[test]
+fn an_exposure_that_nobody_can_value_blocks_the_account() {
+    let mut desk = tight();
+    desk.market.get_mut(2).unwrap().top.bid_quantity = 0;
+    let found = Event { instrument: 2, ..order_event(5, OrderState::Unknown, 0, 80) };
+    desk.send(found, 1);
+    assert_eq!(desk.gate.gross_notional(), crate::money::Money::MAX);
+    let got = desk.judge(intent(0, Side::Buy, 1, 1000));
+    assert_eq!(got.code, Rule::GrossNotional.code());
+    desk.top(2, 999, 1001);
+    assert_eq!(desk.judge(intent(0, Side::Buy, 1, 1000)).kind, Kind::APPROVED);
+}
+
+#[test]
+fn halves_of_the_finest_unit_are_rounded_against_us() {
+    let mut instrument = table().get(0).unwrap().clone();
+    (instrument.price_scale, instrument.quantity_scale) = (6, 6);
+    for (position, value) in [(1, 1), (-1, -2)] {
+        let mut entry = crate::risk::exposure::Entry::new(&instrument);
+        (entry.position, entry.mark_twice) = (position, 3);
+        assert_eq!(entry.position_value(), Some(value));
+        assert_eq!(entry.gross().0, 2);
+    }
 }
 
 #[test]

@@ -31,6 +31,8 @@ mod orders;
 mod rate;
 pub mod rule;
 mod saved;
+#[cfg(test)]
+mod tests;
 
 use crate::event::kind::KindSet;
 use crate::event::{CommandCode, Event, Kind, OrderState, flags};

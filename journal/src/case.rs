@@ -176,6 +176,7 @@ pub struct Situation {
 
 /// The recovery table. Pure: the same situation has the same name everywhere.
 #[rustfmt::skip]
+#[expect(clippy::match_same_arms, reason = "one row of the table an arm, each with its reason")]
 pub fn decide(situation: &Situation) -> Case {
     use After::{Nothing, Pieces, Records, Stray};
     use Durability::{Power, Process};

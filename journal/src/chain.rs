@@ -74,7 +74,6 @@ pub struct ChainSummary {
     pub fault: Option<ChainFault>,
     pub(crate) hash: [u8; 32],
     lines: u64,
-    blank: bool,
 }
 
 impl ChainSummary {
@@ -104,12 +103,11 @@ impl ChainSummary {
             return None;
         }
         if is_zero(line) {
-            self.blank = true;
             self.torn = true;
             return None;
         }
         let entry = decode_chain_entry(line);
-        let (Some(entry), false) = (entry, self.blank) else {
+        let (Some(entry), false) = (entry, self.torn) else {
             self.fault = Some(ChainFault::Entry(index));
             return None;
         };

@@ -119,7 +119,7 @@ pub(crate) fn try_lock(dir: &Path) -> Result<Option<Lock>, FileError> {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(Some(Lock { _file: file })),
             Err(rustix::io::Errno::WOULDBLOCK) => {
-                std::thread::park_timeout(Duration::from_millis(1))
+                std::thread::park_timeout(Duration::from_millis(1));
             }
             Err(error) => return Err(error).context("lock", &path),
         }

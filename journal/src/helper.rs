@@ -142,7 +142,7 @@ impl Helper {
             Durability::Power => PAUSE_POWER,
         };
         loop {
-            let stop = Stop::from_code(self.shared.fault.0.stop.load(Ordering::Acquire));
+            let stop = self.stop();
             self.turn += 1;
             self.shared.helper.0.heartbeat.store(self.turn, Ordering::Release);
             assert!(!self.options.faults.helper_dies(), "the helper dies, as a test asked");
@@ -160,7 +160,7 @@ impl Helper {
 
     /// One turn; true when there is more to do at once.
     fn duties(&mut self) -> bool {
-        self.prepare();
+        while self.is_segment_wanted() && self.prepare() {}
         let synced = self.sync_if_due();
         let chained = self.chain_some();
         self.release();
@@ -190,14 +190,22 @@ impl Helper {
         }
     }
 
-    /// Makes the next segment if fewer than wanted are ready.
-    fn prepare(&mut self) {
-        let current = self.shared.writer.0.current_segment.load(Ordering::Acquire);
-        let ready = self.made - current;
-        let wanted = crate::layout::to_u64(self.options.prepared_ahead);
-        if wanted <= ready || self.turn < self.retry_turn {
-            return;
+    fn stop(&self) -> Stop {
+        Stop::from_code(self.shared.fault.0.stop.load(Ordering::Acquire))
+    }
+
+    /// True when fewer segments than wanted are ready and it is time to make one.
+    fn is_segment_wanted(&self) -> bool {
+        if self.stop() != Stop::Run {
+            return false;
         }
+        let current = self.shared.writer.0.current_segment.load(Ordering::Acquire);
+        let wanted = crate::layout::to_u64(self.options.prepared_ahead);
+        self.made - current < wanted && self.retry_turn <= self.turn
+    }
+
+    /// Makes the next segment; false when that failed.
+    fn prepare(&mut self) -> bool {
         let index = self.made + 1;
         let made = self
             .options
@@ -218,11 +226,13 @@ impl Helper {
                 self.look_at_disk();
                 // The channel holds as many as are wanted; a writer that is gone needs none.
                 drop(self.sender.try_send(segment));
+                true
             }
             Err(error) => {
                 self.note_failure(&error);
                 self.shared.helper.0.prepare_errno.store(error.errno(), Ordering::Relaxed);
                 self.retry_turn = self.turn + RETRY_TURNS;
+                false
             }
         }
     }
@@ -300,6 +310,10 @@ impl Helper {
             return false;
         }
         for _ in 0..CHAIN_BLOCKS_PER_TURN_MAX {
+            if self.is_segment_wanted() || self.stop() != Stop::Run {
+                // The writer waits, for a segment or for the end; the chain can wait.
+                return true;
+            }
             match self.chain.advance(self.synced) {
                 Ok(true) => self.publish_chained(),
                 Ok(false) => return false,

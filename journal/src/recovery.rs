@@ -311,8 +311,14 @@ fn judge_without_segments(recovery: &mut Recovery) {
 /// Reads a header page; false when the case is decided by it.
 fn survey_header(recovery: &mut Recovery, index: u64, path: &Path) -> Result<bool, FileError> {
     let file = File::open(path).context("open", path)?;
-    let found = file.metadata().context("stat", path)?.len();
+    let metadata = file.metadata().context("stat", path)?;
     let path = path.to_path_buf();
+    if !metadata.is_file() {
+        let what = What::Io(rustix::io::Errno::ISDIR.raw_os_error());
+        recovery.refuse(Case::UnreadableRefused, path, 0, what);
+        return Ok(false);
+    }
+    let found = metadata.len();
     if found < HEADER_SIZE_BYTES {
         let expected = recovery.identity.map_or(HEADER_SIZE_BYTES, |own| own.segment_bytes());
         let what = What::Length { expected, found };

@@ -251,7 +251,7 @@ impl Planner<'_> {
         let mut entries = 0;
         if own {
             read_chain(self.dir, |entry| {
-                let in_order = entries + 1 <= report.chain_entries_good;
+                let in_order = entries < report.chain_entries_good;
                 if in_order && entry.last_sequence <= keep {
                     entries += 1;
                 }

@@ -143,7 +143,8 @@ fn judge(record: &Record, sequence: u64) -> StopKind {
 
 /// Scans the record area of one segment given as bytes of any alignment; a last incomplete record is ignored.
 pub fn scan_bytes(bytes: &[u8], first_sequence: u64) -> Scan {
-    let mut scan = Scan::new(first_sequence.max(1));
+    // Half the range is left to count on in; no journal comes near it.
+    let mut scan = Scan::new(first_sequence.clamp(1, u64::MAX / 2));
     for chunk in bytes.chunks_exact(64) {
         scan.feed(&[bytemuck::pod_read_unaligned(chunk)]);
     }

@@ -312,7 +312,8 @@ impl StrategySection {
     }
 }
 
-/// `[[strategy]]` of kind `market-maker`.
+/// `[[strategy]]` of kind `market-maker`. Distances are in ticks; what is left out has the default of
+/// `docs/STRATEGIES.md`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MarketMakerSection {
@@ -320,26 +321,40 @@ pub struct MarketMakerSection {
     pub name: String,
     /// Symbol of an `[[instrument]]`.
     pub symbol: String,
-    /// Risk aversion.
+    /// Risk aversion, per tick and quote of inventory.
     pub gamma: Number,
-    /// Order-arrival decay.
+    /// Decay of the fill intensity per tick of distance.
     pub k: Number,
     /// Horizon of the inventory risk, ms.
     pub horizon_ms: u32,
-    /// Half-life of the volatility estimate, ms.
-    pub volatility_half_life_ms: u32,
     /// Quantity of each quote.
     pub quote_quantity: Number,
     /// Most inventory.
     pub inventory_max: Number,
-    /// Narrowest spread, ticks.
+    /// Narrowest spread.
     pub spread_ticks_min: u32,
-    /// Widest spread, ticks.
+    /// Widest spread.
     pub spread_ticks_max: u32,
-    /// A quote is moved when its target is at least so many ticks away.
+    /// A quote is moved when its target is at least so far away.
     pub requote_ticks: u32,
     /// Least time between two changes of a quote, ms.
     pub requote_interval_ms_min: u32,
+    /// Half-life of the volatility estimate, ms.
+    pub volatility_half_life_ms: Option<u32>,
+    /// Volatility before anything was seen, ticks per square root of a second.
+    pub volatility_ticks_start: Option<Number>,
+    /// Cap of the volatility.
+    pub volatility_ticks_max: Option<Number>,
+    /// No quotes before the book was live so long, ms.
+    pub warmup_ms: Option<u32>,
+    /// A trade so far beyond the touch is toxic.
+    pub through_ticks: Option<u32>,
+    /// When a fill is judged, ms after it.
+    pub markout_ms: Option<u32>,
+    /// A fill was toxic if the mid is then so far on the wrong side.
+    pub markout_ticks: Option<u32>,
+    /// Each toxic event moves both quotes away by so much.
+    pub toxic_widen_ticks: Option<u32>,
 }
 
 /// `[[strategy]]` of kind `momentum`.
@@ -354,18 +369,24 @@ pub struct MomentumSection {
     pub fast_half_life_ms: u32,
     /// Half-life of the slow average, ms.
     pub slow_half_life_ms: u32,
-    /// Distance of the averages at which it enters, 1e-6 of the price.
-    pub entry_ppm: u32,
-    /// Quantity of a position.
+    /// Distance of the averages at which it enters, ticks.
+    pub entry_ticks: Number,
+    /// Quantity of an entry.
     pub quantity: Number,
+    /// Most position.
+    pub position_max: Number,
     /// How far beyond the touch it may pay, ticks.
     pub slip_ticks: u32,
-    /// Loss at which it leaves, 1e-6 of the entry price.
-    pub stop_ppm: u32,
+    /// Loss at which it leaves, ticks from the average entry price.
+    pub stop_ticks: u32,
     /// Longest time in a position, ms.
     pub hold_ms_max: u32,
-    /// Pause after a position, ms.
+    /// Pause after an order, ms.
     pub cool_down_ms: u32,
+    /// Least lean of the touch to its side, percent; -100 switches it off.
+    pub imbalance_percent_min: Option<i32>,
+    /// No entries before the book was live so long, ms.
+    pub warmup_ms: Option<u32>,
 }
 
 impl Config {

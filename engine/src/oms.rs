@@ -214,7 +214,10 @@ impl Oms {
                 self.cancel_where(|_| true, false, out);
             }
             // An operator who asks twice means it: cancels on their way are sent again.
-            Kind::COMMAND if event.code == CommandCode::CancelAll as u16 => {
+            Kind::COMMAND
+                if event.code == CommandCode::CancelAll as u16
+                    || event.code == CommandCode::Stop as u16 =>
+            {
                 self.cancel_where(|_| true, true, out);
             }
             _ => {}

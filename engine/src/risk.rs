@@ -477,7 +477,10 @@ impl Gate {
                 RiskState::Active
             }
             Some(
-                CommandCode::CancelAll | CommandCode::StrategyDisable | CommandCode::StrategyEnable,
+                CommandCode::CancelAll
+                | CommandCode::StrategyDisable
+                | CommandCode::StrategyEnable
+                | CommandCode::Stop,
             )
             | None => return,
         };

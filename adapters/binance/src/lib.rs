@@ -2,8 +2,10 @@
 //!
 //! No clock, no socket, no order entry in here: bytes and a receive time go in, events come out.
 
+mod refusal;
 pub mod capture;
 pub mod decode;
 
 pub use capture::{Capture, CaptureError, Line, LineError, Progress};
 pub use decode::{DecodeError, Decoder, FrameKind, Limits};
+pub use refusal::refusal_name;

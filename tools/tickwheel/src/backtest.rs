@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
-use binance::{Capture, Decoder, LineError};
+use binance::{Capture, Decoder, LineError, refusal_name};
 use clap::Args;
 use config::Config;
 use engine::clock::Clock;
@@ -155,7 +155,7 @@ fn play(
                 }
             }
             Err(error) => {
-                quarantine.put(number, error.name(), &error.to_string(), &raw)?;
+                quarantine.put(number, refusal_name(error.code()), &error.to_string(), &raw)?;
                 let mark = market::quarantine(error.code(), number, 1).at(time_ns);
                 simulation.apply(&mark).map_err(|fault| fault_at(fault, simulation, number))?;
             }
@@ -191,7 +191,7 @@ fn put_line_error(
     simulation: Option<&mut Simulation>,
     error: &LineError,
 ) -> anyhow::Result<()> {
-    quarantine.put(error.line(), error.name(), &error.to_string(), &[])?;
+    quarantine.put(error.line(), refusal_name(error.code()), &error.to_string(), &[])?;
     if let Some(simulation) = simulation {
         let time_ns = simulation.pipeline.time_ns();
         let mark = market::quarantine(error.code(), error.line(), 1).at(time_ns);

@@ -73,3 +73,74 @@ fn strategies(
         })
         .collect()
 }
+
+fn ns(ms: u32) -> u64 {
+    u64::from(ms) * NS_PER_MS
+}
+
+/// A parameter of a model. What a strategy makes of it is quantised again before it is a price.
+fn float(number: config::Number) -> Result<f64, String> {
+    number.to_string().parse().map_err(|_| format!("{number} is not a number"))
+}
+
+fn market_maker(
+    section: &MarketMakerSection,
+    index: InstrumentIndex,
+    table: &InstrumentTable,
+) -> Result<Box<dyn Strategy>, String> {
+    let scale = table.get(index).ok_or("unknown instrument")?.quantity_scale;
+    let quantity = |number: config::Number| number.scaled(scale).map_err(|e| e.to_string());
+    let quote_quantity = quantity(section.quote_quantity)?;
+    let inventory_max = quantity(section.inventory_max)?;
+    let base = MarketMakerConfig::new(&section.name, index, quote_quantity, inventory_max);
+    let ticks = |value: Option<u32>, default: i64| value.map_or(default, i64::from);
+    let sigma = |value: Option<config::Number>, default: f64| value.map_or(Ok(default), float);
+    let settings = MarketMakerConfig {
+        gamma: float(section.gamma)?,
+        k: float(section.k)?,
+        horizon_ns: ns(section.horizon_ms),
+        spread_ticks_min: i64::from(section.spread_ticks_min),
+        spread_ticks_max: i64::from(section.spread_ticks_max),
+        requote_ticks: i64::from(section.requote_ticks),
+        requote_interval_ns_min: ns(section.requote_interval_ms_min),
+        sigma_half_life_ns: section.volatility_half_life_ms.map_or(base.sigma_half_life_ns, ns),
+        sigma_ticks_start: sigma(section.volatility_ticks_start, base.sigma_ticks_start)?,
+        sigma_ticks_max: sigma(section.volatility_ticks_max, base.sigma_ticks_max)?,
+        warmup_ns: section.warmup_ms.map_or(base.warmup_ns, ns),
+        through_ticks: ticks(section.through_ticks, base.through_ticks),
+        markout_ns: section.markout_ms.map_or(base.markout_ns, ns),
+        markout_ticks: ticks(section.markout_ticks, base.markout_ticks),
+        toxic_widen_ticks: ticks(section.toxic_widen_ticks, base.toxic_widen_ticks),
+        ..base
+    };
+    let strategy = MarketMaker::new(settings, table).map_err(|error| error.to_string())?;
+    Ok(Box::new(strategy))
+}
+
+fn momentum(
+    section: &MomentumSection,
+    index: InstrumentIndex,
+    table: &InstrumentTable,
+) -> Result<Box<dyn Strategy>, String> {
+    let scale = table.get(index).ok_or("unknown instrument")?.quantity_scale;
+    let quantity = |number: config::Number| number.scaled(scale).map_err(|e| e.to_string());
+    let position_max = quantity(section.position_max)?;
+    let base =
+        MomentumConfig::new(&section.name, index, quantity(section.quantity)?, position_max);
+    let settings = MomentumConfig {
+        fast_half_life_ns: ns(section.fast_half_life_ms),
+        slow_half_life_ns: ns(section.slow_half_life_ms),
+        entry_ticks: float(section.entry_ticks)?,
+        slip_ticks: i64::from(section.slip_ticks),
+        stop_ticks: i64::from(section.stop_ticks),
+        hold_ns_max: ns(section.hold_ms_max),
+        cooldown_ns: ns(section.cool_down_ms),
+        imbalance_percent_min: section
+            .imbalance_percent_min
+            .map_or(base.imbalance_percent_min, i64::from),
+        warmup_ns: section.warmup_ms.map_or(base.warmup_ns, ns),
+        ..base
+    };
+    let strategy = Momentum::new(settings, table).map_err(|error| error.to_string())?;
+    Ok(Box::new(strategy))
+}

@@ -155,7 +155,9 @@ impl Names {
             Kind::TEXT => {
                 String::from_utf8_lossy(engine::event::session::text_chunk(event)).into_owned()
             }
-            Kind::QUARANTINE => format!("line {} put aside, reason {}", event.id, event.code),
+            Kind::QUARANTINE => {
+                format!("line {} put aside: {}", event.id, binance::refusal_name(event.code))
+            }
             Kind::CLOCK => format!("time {}", event.time_ns),
             _ => self.decision(event),
         }

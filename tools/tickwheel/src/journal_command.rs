@@ -237,7 +237,7 @@ fn verify(dir: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
             .iter()
             .map(|d| {
                 json!({"file": d.path.display().to_string(), "segment": d.segment, "offset": d.offset,
-                       "sequence": d.sequence, "what": d.what.to_string()})
+                       "sequence": d.sequence, "what": format!("{:?}", d.what)})
             })
             .collect();
         println!(
@@ -250,7 +250,7 @@ fn verify(dir: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
         println!("case      {}", report.case.name());
         println!("chain     {} up to record {}", if report.chain_ok { "good" } else { "BROKEN" }, count(report.chained));
         for damage in &report.damage {
-            println!("damage    {} offset {} (record {}): {}", damage.path.display(), damage.offset, damage.sequence, damage.what);
+            println!("damage    {} offset {} (record {}): {:?}", damage.path.display(), damage.offset, damage.sequence, damage.what);
         }
         println!("{}", if report.ok { "good" } else { "NOT GOOD" });
     }

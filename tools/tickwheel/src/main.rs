@@ -71,8 +71,8 @@ fn main() -> ExitCode {
         Command::Backtest(args) => backtest::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Journal(args) => journal_command::run(&args),
-        Command::Stat(args) => stat::run(args),
-        Command::Doctor(args) => doctor::run(args),
+        Command::Stat(args) => stat::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("tickwheel: {error:#}");

@@ -238,5 +238,5 @@ pub(crate) fn paper_venue(config: &Config, origin: &str, mode: Mode) -> anyhow::
         ..PaperConfig::default()
     };
     let table = config.instruments(origin)?;
-    PaperVenue::new(settings, &table, mode).with_context(|| format!("{origin}: [paper]"))
+    PaperVenue::new(settings, table, mode).with_context(|| format!("{origin}: [paper]"))
 }

@@ -84,7 +84,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     if config.market.instrument.is_empty() {
         return Err(anyhow!("{origin}: no [[market.instrument]], so there is no market to run on"));
     }
-    let dir = args.data_dir.clone().unwrap_or_else(|| session::default_data_dir(&config.engine.name));
+    let dir = args.data_dir.clone().unwrap_or_else(crate::stat::default_data_dir);
     start(args, &config, &origin, mode, &dir)
 }
 

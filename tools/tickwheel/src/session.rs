@@ -250,15 +250,3 @@ pub(crate) fn read_config(file: Option<&Path>, profile: &str) -> anyhow::Result<
     let config = Config::parse(&text, &origin)?;
     Ok((config, origin))
 }
-
-/// The default data directory of an instance: under the user's state directory.
-pub(crate) fn default_data_dir(name: &str) -> PathBuf {
-    let state = std::env::var_os("XDG_STATE_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute())
-        .or_else(|| {
-            std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local").join("state"))
-        })
-        .unwrap_or_else(std::env::temp_dir);
-    state.join("tickwheel").join(name)
-}

@@ -183,13 +183,13 @@ fn market(
             .scaled(instrument.quantity_scale)
             .with_context(|| format!("{key}.level_quantity"))?;
         instruments.push(SyntheticInstrument {
+            index,
             price_start: last.map_or(configured, |twice| twice / 2),
-            volatility_ppm: section.volatility_ppm.into(),
-            trade_rate: section.trades_per_second.into(),
-            order_rate: section.orders_per_second.into(),
-            level_count: usize::try_from(section.levels)?,
-            level_quantity_mean: quantity,
-            ..SyntheticInstrument::new(index)
+            volatility_ppm: section.volatility_ppm,
+            trades_per_second: section.trades_per_second,
+            orders_per_second: section.orders_per_second,
+            level_count: section.levels,
+            level_quantity: quantity,
         });
     }
     // Every session has a market of its own, and the same sessions always have the same.
@@ -199,7 +199,6 @@ fn market(
         speed_percent: config.market.speed_percent,
         instruments,
         start_ns: now_ns,
-        ..SyntheticConfig::default()
     };
-    SyntheticMarket::new(settings, table).map_err(|error| anyhow!("{origin}: [market]: {error}"))
+    SyntheticMarket::new(&settings, table).map_err(|error| anyhow!("{origin}: [market]: {error}"))
 }

@@ -190,7 +190,11 @@ pub fn decide(situation: &Situation) -> Case {
         };
     };
     if situation.live && matches!(kind, Blank | Whole | Torn) && !situation.below_mark {
-        return Case::UncleanEnd;                            // @D the writer is in the middle of it
+        return match (situation.closed, kind, after) {
+            // The lock is held, but no session has begun: its first act would be an entry in the chain.
+            (true, Blank, Nothing) => Case::CleanEnd,       // @D1
+            _                      => Case::UncleanEnd,     // @D2 the writer is in the middle of it
+        };
     }
     if situation.below_mark {
         return match (kind, after) {

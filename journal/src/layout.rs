@@ -337,6 +337,16 @@ pub(crate) fn decode_page(page: &[u8]) -> HeaderPage {
     }
 }
 
+/// Judges the first 4,096 bytes of a segment file; fewer are no header. Pure.
+pub fn check_header_page(bytes: &[u8]) -> Result<SegmentHeader, HeaderFault> {
+    let page = bytes.first_chunk::<PAGE_SIZE_BYTES>().ok_or(HeaderFault::Header)?;
+    let page = decode_page(page);
+    match page.fault {
+        Some(fault) => Err(fault),
+        None => page.header.ok_or(HeaderFault::Header),
+    }
+}
+
 /// The first 64 bytes of the chain file.
 pub(crate) fn encode_chain_header(identity: &Identity) -> [u8; LINE_SIZE_BYTES] {
     let mut bytes = [0_u8; LINE_SIZE_BYTES];

@@ -42,7 +42,7 @@ pub use faults::Faults;
 pub use files::{FileError, segment_file_name};
 pub use layout::{
     CHAIN_ENTRY_SIZE_BYTES, FORMAT_VERSION, HEADER_SIZE_BYTES, HeaderFault, Identity,
-    RECORD_SIZE_BYTES, SegmentHeader,
+    RECORD_SIZE_BYTES, SegmentHeader, check_header_page,
 };
 pub use reader::{Reader, ReaderError, RecordsFrom, Segments};
 pub use record::Record;

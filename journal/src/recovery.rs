@@ -150,7 +150,7 @@ fn describe(recovery: &Recovery) -> String {
 
 /// Looks at a journal and changes nothing; works on read-only media and beside a writer.
 pub fn inspect(dir: &Path) -> Recovery {
-    // The look at the lock comes first: a writer that starts after it has appended nothing yet that matters.
+    // The look at the lock comes first. Should a writer start after it, a refusal is looked at once more.
     let live = is_live(dir);
     let recovery = survey(dir, live);
     if recovery.case.is_refused() && !live && is_live(dir) {

@@ -208,7 +208,7 @@ impl Writer {
         // The chain first: a segment without a chain would be damage.
         let chain = ChainWriter::create(dir, identity, options.durability)?;
         let segment = first_segment(dir, identity, 1, &options)?;
-        Ok(Self::start(Start { dir, options, identity, chain, segment, last_sequence: 0, lock }))
+        Self::start(Start { dir, options, identity, chain, segment, last_sequence: 0, lock })
     }
 
     /// Continues a journal after its last good record. An empty directory becomes a new journal.
@@ -239,10 +239,10 @@ impl Writer {
         };
         chain.append(recovery.chain.last_sequence, flag_of(options.durability))?;
         chain.sync()?;
-        Ok(Self::start(Start { dir, options, identity, chain, segment, last_sequence, lock }))
+        Self::start(Start { dir, options, identity, chain, segment, last_sequence, lock })
     }
 
-    fn start(start: Start<'_>) -> Self {
+    fn start(start: Start<'_>) -> Result<Self, WriterError> {
         let Start { dir, options, identity, chain, segment, last_sequence, lock } = start;
         let shared = Arc::new(Shared::default());
         let segment = Arc::new(segment);
@@ -264,9 +264,9 @@ impl Writer {
         let helper = std::thread::Builder::new()
             .name("tw-journal".to_owned())
             .spawn(move || helper.run())
-            .expect("a thread can be started");
+            .context("start the helper of", dir)?;
         segment.touch(last_sequence + 1, last_sequence + 1 + 16 * PAGE_RECORDS);
-        Self {
+        Ok(Self {
             cursor: Slot(segment.slot(last_sequence + 1)),
             left: segment.last_sequence - last_sequence,
             next_sequence: last_sequence + 1,
@@ -278,7 +278,7 @@ impl Writer {
             helper: Some(helper),
             dir: dir.to_path_buf(),
             identity,
-        }
+        })
     }
 
     /// Appends the next record: seals it, copies it, then stores its commit word with release.

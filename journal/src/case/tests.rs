@@ -97,3 +97,17 @@ fn a_plain_crash_is_never_refused() {
         }
     }
 }
+
+#[test]
+fn a_writer_at_work_is_neither_damage_nor_a_clean_end() {
+    for situation in situations() {
+        let Some((kind, after)) = situation.stop else { continue };
+        let in_progress = matches!(kind, StopKind::Blank | StopKind::Whole | StopKind::Torn);
+        if !situation.live || !in_progress || situation.below_mark {
+            continue;
+        }
+        let untouched = situation.closed && kind == StopKind::Blank && after == After::Nothing;
+        let expected = if untouched { Case::CleanEnd } else { Case::UncleanEnd };
+        assert_eq!(decide(&situation), expected, "{situation:?}");
+    }
+}

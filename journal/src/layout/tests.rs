@@ -102,3 +102,10 @@ fn every_sequence_has_one_computable_place() {
     assert_eq!(identity.first_sequence_of(3), 129);
     assert_eq!(identity.segment_bytes(), 8192);
 }
+
+#[test]
+fn a_short_page_is_refused_and_a_good_one_is_read() {
+    assert_eq!(check_header_page(&page()), Ok(header()));
+    assert_eq!(check_header_page(&page()[..4095]), Err(HeaderFault::Header));
+    assert_eq!(check_header_page(&[]), Err(HeaderFault::Header));
+}

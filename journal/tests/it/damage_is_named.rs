@@ -5,13 +5,13 @@ use std::path::Path;
 
 use journal::{Case, Durability, Options, Writer, inspect, recover, segment_file_name, verify};
 
-use super::support::{append, assert_holds, closed, image, record, restore, small};
+use super::support::{append, assert_holds, closed, image, record, restore, scratch, small};
 
 type Image = BTreeMap<String, Vec<u8>>;
 
 /// 40 records in one segment, never synced, the writer gone; prepared segments removed to save time.
 fn open_end() -> Image {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut writer = Writer::create(dir.path(), small()).unwrap();
     append(&mut writer, 40);
     drop(writer);
@@ -20,7 +20,7 @@ fn open_end() -> Image {
 
 /// 100 records in two segments, closed.
 fn closed_end() -> Image {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     closed(dir.path(), 100);
     image(dir.path()).into_iter().filter(|(name, _)| is_kept(name, 2)).collect()
 }
@@ -51,7 +51,7 @@ fn expected(name: &str, offset: usize, byte: u8, is_closed: bool) -> Case {
 }
 
 fn check_flips(base: &Image, count: u64, is_closed: bool) {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     restore(dir.path(), base);
     let mut counts = BTreeMap::new();
     for (name, bytes) in base {
@@ -98,7 +98,7 @@ fn every_flipped_byte_of_a_closed_journal_is_refused() {
 #[test]
 fn verify_finds_every_flipped_byte_too() {
     let base = closed_end();
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     restore(dir.path(), &base);
     assert!(verify(dir.path()).unwrap().ok);
     for (name, bytes) in &base {
@@ -121,7 +121,7 @@ fn verify_finds_every_flipped_byte_too() {
 #[test]
 fn every_length_has_its_case() {
     let base = closed_end();
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     restore(dir.path(), &base);
     for (name, bytes) in &base {
         for length in (0..bytes.len()).rev() {
@@ -147,7 +147,7 @@ fn every_length_has_its_case() {
 #[test]
 fn every_absent_file_has_its_case() {
     let base = closed_end();
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     for (name, case) in [
         ("00000001.twj", Case::MissingSegmentRefused),
         // The last one is missed because the chain had covered its records.
@@ -171,7 +171,7 @@ fn every_absent_file_has_its_case() {
 #[test]
 fn a_tail_wiped_below_the_mark_is_noticed() {
     let base = closed_end();
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     for kept in 0..100_usize {
         let mut files = base.clone();
         for (index, first) in [(1, 0), (2, 64)] {
@@ -196,7 +196,7 @@ fn place(files: &mut Image, sequence: usize) -> &mut [u8] {
 
 #[test]
 fn holes_breaks_and_strangers_have_their_cases() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let check = |files: &Image, case: Case, last: u64| {
         restore(dir.path(), files);
         let found = inspect(dir.path());
@@ -216,7 +216,7 @@ fn holes_breaks_and_strangers_have_their_cases() {
     check(&files, Case::SequenceBreakRefused, 40);
 
     // A segment of another journal of the same shape.
-    let other = tempfile::tempdir().unwrap();
+    let other = scratch();
     let options = Options { journal_id: *b"another journal.", ..small() };
     let mut writer = Writer::create(other.path(), options).unwrap();
     append(&mut writer, 100);
@@ -246,14 +246,14 @@ fn a_later_format_is_refused_by_name() {
         let sum = journal::crc32c(&bytes[start..start + 508]);
         bytes[start + 508..start + 512].copy_from_slice(&sum.to_le_bytes());
     }
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     restore(dir.path(), &files);
     assert_eq!(inspect(dir.path()).case, Case::ForeignVersionRefused);
 }
 
 #[test]
 fn an_unreadable_file_is_named() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     restore(dir.path(), &closed_end());
     // A folder under a segment's name: no user can read it, root neither.
     std::fs::remove_file(dir.path().join("00000002.twj")).unwrap();
@@ -266,7 +266,7 @@ fn an_unreadable_file_is_named() {
 #[test]
 fn what_recovery_may_mend_is_mended_and_kept() {
     let base = open_end();
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mend = |files: &Image, case: Case, count: u64, moved: usize| {
         restore(dir.path(), files);
         let before = Path::new("00000001.twj");
@@ -296,7 +296,7 @@ fn what_recovery_may_mend_is_mended_and_kept() {
     files.get_mut("chain.twc").unwrap().extend([0; 100]);
     mend(&files, Case::UncleanEnd, 40, 1);
     // Under power durability pages of what was never confirmed may be missing.
-    let power = tempfile::tempdir().unwrap();
+    let power = scratch();
     let options = Options { durability: Durability::Power, ..small() };
     let writer = Writer::create(power.path(), options).unwrap();
     drop(writer);

@@ -9,7 +9,7 @@ use journal::{
     inspect, recover, verify,
 };
 
-use super::support::{append, assert_holds, closed, image, record, small, wait_until};
+use super::support::{append, assert_holds, closed, image, record, scratch, small, wait_until};
 
 const NO_SPACE: i32 = 28;
 const IO: i32 = 5;
@@ -32,7 +32,7 @@ fn append_until_error(writer: &mut Writer) -> AppendError {
 
 #[test]
 fn a_full_disk_stops_appends_by_name_and_loses_nothing() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let options = impatient();
     let faults = options.faults.clone();
     faults.set_quota_bytes(3 * 8192);
@@ -52,7 +52,7 @@ fn a_full_disk_stops_appends_by_name_and_loses_nothing() {
 
 #[test]
 fn a_journal_that_ends_with_a_full_disk_is_closed_and_continued() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let options = impatient();
     options.faults.set_quota_bytes(2 * 8192);
     let mut writer = Writer::create(dir.path(), options.clone()).unwrap();
@@ -72,7 +72,7 @@ fn a_journal_that_ends_with_a_full_disk_is_closed_and_continued() {
 
 #[test]
 fn a_failed_sync_is_latched_and_never_tried_again() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let options = Options { durability: journal::Durability::Power, ..small() };
     let faults = options.faults.clone();
     let mut writer = Writer::create(dir.path(), options).unwrap();
@@ -95,7 +95,7 @@ fn a_failed_sync_is_latched_and_never_tried_again() {
 
 #[test]
 fn a_dead_helper_is_named() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let options = impatient();
     let faults = options.faults.clone();
     let mut writer = Writer::create(dir.path(), options).unwrap();
@@ -113,7 +113,7 @@ fn a_dead_helper_is_named() {
 
 #[test]
 fn a_late_segment_is_named_after_a_bounded_wait_and_can_be_tried_again() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let options = impatient();
     let faults = options.faults.clone();
     faults.set_helper_stalls(true);
@@ -130,7 +130,7 @@ fn a_late_segment_is_named_after_a_bounded_wait_and_can_be_tried_again() {
 
 #[test]
 fn a_wrong_sequence_is_refused_and_changes_nothing() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut writer = Writer::create(dir.path(), small()).unwrap();
     for found in [0, 2, u64::MAX] {
         let error = AppendError::SequenceBreak { expected: 1, found };
@@ -143,7 +143,7 @@ fn a_wrong_sequence_is_refused_and_changes_nothing() {
 
 #[test]
 fn a_second_writer_is_refused_while_the_first_lives_and_only_then() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut writer = Writer::create(dir.path(), small()).unwrap();
     append(&mut writer, 5);
     assert!(matches!(Writer::create(dir.path(), small()), Err(WriterError::Locked(_))));
@@ -169,7 +169,7 @@ fn a_second_writer_is_refused_while_the_first_lives_and_only_then() {
 
 #[test]
 fn options_out_of_range_are_refused_by_name() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     for (options, expected) in [
         (Options { segment_records: 65, ..small() }, "segment_records"),
         (Options { segment_records: 32, ..small() }, "segment_records"),
@@ -190,7 +190,7 @@ fn options_out_of_range_are_refused_by_name() {
 
 #[test]
 fn a_start_that_was_killed_before_its_first_segment_is_an_empty_directory() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     closed(dir.path(), 0);
     std::fs::remove_file(dir.path().join("00000001.twj")).unwrap();
     std::fs::write(dir.path().join("00000001.twj.tmp"), [1; 5000]).unwrap();
@@ -205,7 +205,7 @@ fn a_start_that_was_killed_before_its_first_segment_is_an_empty_directory() {
 
 #[test]
 fn reading_changes_nothing_and_needs_no_right_to_write() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     closed(dir.path(), 100);
     let before = image(dir.path());
     let set_mode = |mode_dir: u32, mode_file: u32| {
@@ -243,7 +243,7 @@ impl Drop for Mount<'_> {
 
 #[test]
 fn a_really_full_and_a_really_read_only_disk_are_named() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let Some(mount) = Mount::new(dir.path(), "size=256k") else {
         println!("skipped: this user cannot mount a file system");
         return;

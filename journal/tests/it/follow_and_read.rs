@@ -118,3 +118,18 @@ fn a_journal_at_work_is_inspected_without_disturbing_it() {
     writer.close().unwrap();
     assert_eq!(inspect(dir.path()).case, Case::CleanEnd);
 }
+
+#[test]
+fn writer_reader_and_follower_can_move_to_the_thread_that_uses_them() {
+    fn is_send<T: Send>(_: &T) {}
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = Writer::create(dir.path(), small()).unwrap();
+    append(&mut writer, 3);
+    is_send(&writer);
+    is_send(&Reader::open(dir.path()).unwrap());
+    let mut tail = Tail::open(dir.path(), 1).unwrap();
+    is_send(&tail);
+    let watch = writer.watch();
+    let seen = std::thread::spawn(move || (tail.poll().unwrap().len(), watch.appended()));
+    assert_eq!(seen.join().unwrap(), (3, 3));
+}

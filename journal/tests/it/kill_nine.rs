@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use journal::{Options, Writer, recover, verify};
 
-use super::support::{Random, append, assert_holds, record, small};
+use super::support::{Random, append, assert_holds, record, scratch, small};
 
 const CHILD_DIR: &str = "JOURNAL_KILL_NINE_DIR";
 const CYCLES: u32 = 120;
@@ -34,7 +34,7 @@ fn a_killed_writer_loses_nothing_that_was_acknowledged() {
     if let Some(dir) = std::env::var_os(CHILD_DIR) {
         child(Path::new(&dir));
     }
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut random = Random(0x5EED_0003);
     let name = "it::kill_nine::a_killed_writer_loses_nothing_that_was_acknowledged";
     let mut last = 0;

@@ -9,7 +9,9 @@ use std::path::Path;
 
 use journal::{Case, Durability, Options, Writer, inspect, recover, segment_file_name, verify};
 
-use super::support::{Random, append, assert_holds, image, record, restore, small, wait_until};
+use super::support::{
+    Random, append, assert_holds, image, record, restore, scratch, small, wait_until,
+};
 
 type Image = BTreeMap<String, Vec<u8>>;
 
@@ -65,10 +67,10 @@ fn under_power_durability_what_was_synced_is_recovered_and_nothing_else_stops_a_
     let mut cases: BTreeMap<&str, u32> = BTreeMap::new();
     for round in 0..24 {
         let synced = random.below(200);
-        let made = tempfile::tempdir().unwrap();
+        let made = scratch();
         let (base, confirmed) = synced_base(made.path(), Durability::Power, synced);
         assert_eq!(confirmed, synced);
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         for turn in 0..200 {
             let seed = random.0;
             let context = format!("seed {seed:#x} round {round} turn {turn} synced {synced}");
@@ -103,9 +105,9 @@ fn under_process_durability_a_hole_is_refused_and_never_read_over() {
     let mut refused = 0;
     for _ in 0..4 {
         let synced = random.below(60);
-        let made = tempfile::tempdir().unwrap();
+        let made = scratch();
         let (base, confirmed) = synced_base(made.path(), Durability::Process, synced);
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         for _ in 0..300 {
             let seed = random.0;
             let appended = synced + random.below(257 - synced);

@@ -5,7 +5,9 @@ use journal::{
     segment_file_name, verify,
 };
 
-use super::support::{append, assert_holds, closed, dropped, image, record, restore, small};
+use super::support::{
+    append, assert_holds, closed, dropped, image, record, restore, scratch, small,
+};
 
 /// Repairs, and shows that a writer can go on after `keep` records.
 #[track_caller]
@@ -40,7 +42,7 @@ fn flip(dir: &std::path::Path, name: &str, offset: usize) {
 
 #[test]
 fn each_refused_case_that_leaves_good_records_is_repaired() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     closed(dir.path(), 200);
     let base = image(dir.path());
     let start = || restore(dir.path(), &base);
@@ -100,7 +102,7 @@ fn each_refused_case_that_leaves_good_records_is_repaired() {
 
 #[test]
 fn removed_bytes_are_all_in_the_quarantine() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     dropped(dir.path(), 150);
     let before = image(dir.path());
     let plan = propose_repair(dir.path(), Some(70)).unwrap();
@@ -120,7 +122,7 @@ fn removed_bytes_are_all_in_the_quarantine() {
 
 #[test]
 fn what_cannot_be_kept_or_repaired_is_said() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     closed(dir.path(), 10);
     assert!(matches!(
         propose_repair(dir.path(), Some(11)),

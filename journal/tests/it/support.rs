@@ -6,6 +6,14 @@ use std::path::Path;
 
 use journal::{AppendError, Options, Reader, Record, Writer};
 
+/// A directory in memory where there is one: these tests sync tens of thousands of times, and what a disk does
+/// with that is not what they are about.
+pub(super) fn scratch() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.unwrap()
+}
+
 /// A record whose body follows from its sequence.
 pub(super) fn record(sequence: u64) -> Record {
     let mut body = [0_u8; 52];

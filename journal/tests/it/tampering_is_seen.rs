@@ -2,11 +2,11 @@
 
 use journal::{Case, Record, What, inspect, segment_file_name, verify};
 
-use super::support::{closed, image, record, restore};
+use super::support::{closed, image, record, restore, scratch};
 
 #[test]
 fn a_record_rewritten_with_a_right_check_is_found() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     closed(dir.path(), 150);
     let base = image(dir.path());
     for sequence in [1_usize, 16, 17, 64, 65, 128, 129, 144, 145, 150] {
@@ -34,7 +34,7 @@ fn a_record_rewritten_with_a_right_check_is_found() {
 
 #[test]
 fn two_swapped_records_are_found() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     closed(dir.path(), 40);
     let mut files = image(dir.path());
     let bytes = files.get_mut("00000001.twj").unwrap();
@@ -49,7 +49,7 @@ fn two_swapped_records_are_found() {
 
 #[test]
 fn a_changed_header_with_a_right_check_is_found() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     closed(dir.path(), 100);
     let mut files = image(dir.path());
     let bytes = files.get_mut("00000002.twj").unwrap();
@@ -68,7 +68,7 @@ fn a_changed_header_with_a_right_check_is_found() {
 
 #[test]
 fn a_link_that_is_not_the_chains_is_found() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     closed(dir.path(), 100);
     let mut files = image(dir.path());
     let bytes = files.get_mut("00000002.twj").unwrap();
@@ -84,7 +84,7 @@ fn a_link_that_is_not_the_chains_is_found() {
 
 #[test]
 fn records_cut_off_with_their_chain_entries_contradict_the_marks() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     closed(dir.path(), 100);
     let mut files = image(dir.path());
     // Keep 64 records and the four blocks that cover them.

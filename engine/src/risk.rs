@@ -624,16 +624,25 @@ fn follow(order: &mut Order, event: &Event, state: OrderState) {
         order.change.taken = true;
         return;
     }
-    // The outcome of a change is a working state, reached by something after the approval which is
-    // not a fill of the old terms, and which came out of PendingReplace (or the OMS never took the
-    // change, or the terms are the new ones). Anything less clear keeps the larger reservation.
-    let before = event.code.to_le_bytes()[1];
-    let working = matches!(state, OrderState::Acked | OrderState::PartiallyFilled);
+    // Told because of the approval itself, and not on its way: the OMS did not take the change.
+    if event.cause == order.change.sequence {
+        order.change = Change::default();
+        return;
+    }
+    // Else the outcome is a working state, reached by something after the approval which is not a
+    // fill of the old terms, and which came out of a state that is not working (or the OMS never took
+    // the change, or the terms are the new ones). Anything less clear keeps the larger reservation.
+    let before = OrderState::from_code(event.code.to_le_bytes()[1]);
     let later = order.change.sequence < event.cause && event.cause != order.fill_cause;
-    let answered = before == OrderState::PendingReplace.code() || !order.change.taken;
+    let answered = !before.is_some_and(is_working) || !order.change.taken;
     let as_wanted =
         event.price == order.change.price && event.quantity == order.leaves_of(order.change.total);
-    if working && later && (answered || as_wanted) {
+    if is_working(state) && later && (answered || as_wanted) {
         order.change = Change::default();
     }
+}
+
+/// Whether the order works at the venue and nothing is on its way.
+fn is_working(state: OrderState) -> bool {
+    matches!(state, OrderState::Acked | OrderState::PartiallyFilled)
 }

@@ -168,6 +168,20 @@ fn a_change_that_the_oms_never_took_is_forgotten_at_the_next_working_state() {
 }
 
 #[test]
+fn a_change_that_the_oms_refuses_is_forgotten_at_once() {
+    for state in [OrderState::Pending, OrderState::PendingCancel, OrderState::Unknown] {
+        let mut desk = tight();
+        let approved = desk.judge(intent(0, Side::Buy, 50, 1000));
+        let order = desk.bind(&approved);
+        desk.report(order, state);
+        let change = desk.judge(desk.change(order, 80, 1000));
+        assert_eq!(plain(&desk).working_buy, 80);
+        desk.tell(order, state, change.sequence);
+        assert_eq!(plain(&desk).working_buy, 50, "{state:?}");
+    }
+}
+
+#[test]
 fn a_working_state_told_for_an_older_reason_is_not_the_outcome_of_a_change() {
     let mut desk = tight();
     let approved = desk.judge(intent(0, Side::Buy, 50, 1000));

@@ -202,7 +202,7 @@ fn duration(check: &mut Check<'_>, field: &'static str, value: u64, least: u64) 
     let must = match least {
         0 => "0 to 10^15 ns",
         1 => "1 to 10^15 ns",
-        _ => "64 to 10^15 ns",
+        _ => "1,000 to 10^15 ns",
     };
     check.field(field, &value, (least..=DURATION_NS_MAX).contains(&value), must);
 }

@@ -77,7 +77,7 @@ impl MomentumConfig {
         check.field("name", &self.name, !self.name.is_empty(), "not empty");
         let (fast, slow) = (self.fast_half_life_ns, self.slow_half_life_ns);
         let good = (HALF_LIFE_NS_MIN..=HALF_LIFE_NS_MAX).contains(&fast);
-        check.field("fast_half_life_ns", &fast, good, "64 to 10^15 ns");
+        check.field("fast_half_life_ns", &fast, good, "1,000 to 10^15 ns");
         let good = fast < slow && slow <= HALF_LIFE_NS_MAX;
         check.field("slow_half_life_ns", &slow, good, "above fast_half_life_ns, at most 10^15 ns");
         let entry = self.entry_ticks;

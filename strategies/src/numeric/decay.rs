@@ -9,8 +9,8 @@ use super::quantise::{QuantiseError, Rounding, from_integer, to_fixed};
 
 /// Steps of a half-life. Arbitrary: one step is 1.1 %, finer than any estimate used here.
 pub const STEP_COUNT: usize = 64;
-/// Shortest half-life: one nanosecond a step.
-pub const HALF_LIFE_NS_MIN: u64 = 64;
+/// Shortest half-life. Arbitrary; below about 100 ns the rate would not fit its integer.
+pub const HALF_LIFE_NS_MIN: u64 = 1_000;
 /// Longest half-life, about 11 days. Arbitrary.
 pub const HALF_LIFE_NS_MAX: u64 = 1_000_000_000_000_000;
 const FACTOR_BITS: u32 = 32;
@@ -118,14 +118,14 @@ mod tests {
         assert_eq!(decay.factors[32], 3_037_000_500);
         // ln 2 per second: 0.6931471805599453 x 2^40.
         assert_eq!(decay.rate_fixed(), 762_123_384_786);
-        assert!(Decay::new(63).is_err());
+        assert!(Decay::new(HALF_LIFE_NS_MIN - 1).is_err());
         assert!(Decay::new(HALF_LIFE_NS_MAX + 1).is_err());
     }
 
     proptest! {
         #[test]
         fn more_time_never_leaves_more(value in 0_i128..(1 << 90), steps in 0_u64..5_000) {
-            let decay = Decay::new(64).unwrap();
+            let decay = Decay::new(HALF_LIFE_NS_MIN).unwrap();
             prop_assert!(decay.apply(value, steps + 1) <= decay.apply(value, steps));
             prop_assert_eq!(decay.apply(-value, steps), -decay.apply(value, steps));
         }

@@ -63,8 +63,12 @@ pub fn to_fixed(value: f64, bits: u32, rounding: Rounding) -> Result<i64, Quanti
     if 62 < bits {
         return Err(QuantiseError::OutOfRange);
     }
-    // Exact: a power of two; what overflows is infinite and refused.
-    to_step(value * from_integer(1_i64 << bits), 1, rounding)
+    // Exact, because it is a power of two, unless it overflows.
+    let scaled = value * from_integer(1_i64 << bits);
+    if value.is_finite() && !scaled.is_finite() {
+        return Err(QuantiseError::OutOfRange);
+    }
+    to_step(scaled, 1, rounding)
 }
 
 /// An order's price in price units, on tick, above zero.
@@ -196,7 +200,7 @@ mod tests {
         assert_eq!(to_step(start, 10, Rounding::Down), Err(QuantiseError::OutOfRange));
         assert_eq!(to_step(1.0, 0, Rounding::Down), Err(QuantiseError::Step));
         assert_eq!(to_fixed(1.0e300, 40, Rounding::Up), Err(QuantiseError::OutOfRange));
-        assert_eq!(to_fixed(f64::MAX, 40, Rounding::Up), Err(QuantiseError::NotFinite));
+        assert_eq!(to_fixed(f64::NAN, 40, Rounding::Up), Err(QuantiseError::NotFinite));
         assert_eq!(to_fixed(1.0, 63, Rounding::Up), Err(QuantiseError::OutOfRange));
         assert_eq!(to_price(0.4, 1, Rounding::Down), Err(QuantiseError::OutOfRange));
         assert_eq!(to_quantity(-0.4, 1, Rounding::Down), Err(QuantiseError::OutOfRange));

@@ -51,11 +51,10 @@ pub trait Book: State {
 /// which levels came does not matter and a removed level leaves no trace. Zero for quantity zero.
 #[inline]
 pub const fn level_digest(side: Side, price: i64, quantity: i64) -> u64 {
-    if quantity == 0 {
-        return 0;
-    }
+    // Without a branch: whether a level comes, changes or goes cannot be predicted.
+    let is_there = ((quantity != 0) as u64).wrapping_neg();
     let key = price.cast_unsigned().wrapping_mul(2).wrapping_add(side.flag() as u64 & 1);
-    mix(key ^ (side.sign().cast_unsigned() << 32), quantity.cast_unsigned())
+    mix(key ^ (side.sign().cast_unsigned() << 32), quantity.cast_unsigned()) & is_there
 }
 
 /// Next level of a saved side: best first, strictly in order, never empty; `before` is the key of the

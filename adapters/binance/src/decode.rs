@@ -391,8 +391,16 @@ impl Decoder {
 }
 
 /// A decimal of the instrument's scale, at least `least` units.
-#[inline]
+#[inline(always)]
 fn amount(text: &str, field: &'static str, scale: u8, least: i64) -> Result<i64, DecodeError> {
+    match decimal::parse_short(text.as_bytes(), scale) {
+        Some(value) if least <= value => Ok(value),
+        Some(_) | None => amount_slow(text, field, scale, least),
+    }
+}
+
+#[cold]
+fn amount_slow(text: &str, field: &'static str, scale: u8, least: i64) -> Result<i64, DecodeError> {
     match parse_decimal(text.as_bytes(), scale) {
         Ok(value) if least <= value => Ok(value),
         Ok(_) if least == 0 => Err(DecodeError::Range { field, must: "zero or above" }),

@@ -85,6 +85,12 @@ fn lowest(bits: u64) -> usize {
     bits.trailing_zeros() as usize
 }
 
+/// `bits` with one of them set or cleared.
+#[inline]
+const fn with_bit(bits: u64, bit: usize, value: bool) -> u64 {
+    (bits & !(1 << bit)) | ((value as u64) << bit)
+}
+
 /// Which slots are occupied, in three tiers: a bit a slot, a bit a word, a bit 64 words.
 #[derive(Debug)]
 struct Occupancy {
@@ -94,21 +100,15 @@ struct Occupancy {
 }
 
 impl Occupancy {
+    /// Without a branch: whether a level comes or goes cannot be predicted.
     #[inline]
-    fn mark(&mut self, place: usize, bit: usize) {
+    fn mark(&mut self, place: usize, bit: usize, is_occupied: bool) {
         let place = place & (WORD_COUNT - 1);
-        self.words[place] |= 1 << bit;
-        self.summary[place >> 6] |= 1 << (place & 63);
-        self.top |= 1 << (place >> 6);
-    }
-
-    #[inline]
-    fn unmark(&mut self, place: usize, bit: usize) {
-        let place = place & (WORD_COUNT - 1);
-        self.words[place] &= !(1 << bit);
-        if self.words[place] == 0 {
-            self.unmark_word(place);
-        }
+        let word = &mut self.words[place];
+        *word = with_bit(*word, bit, is_occupied);
+        let group = &mut self.summary[place >> 6];
+        *group = with_bit(*group, place & 63, *word != 0);
+        self.top = with_bit(self.top, place >> 6, *group != 0);
     }
 
     #[inline]
@@ -243,17 +243,8 @@ impl Half {
         } else {
             self.set_in_rest(key, quantity)?
         };
-        if quantity != 0 {
-            if self.best.key <= key {
-                let moved = self.best.key != key;
-                self.best = Entry { key, quantity };
-                if moved {
-                    self.aim();
-                }
-            }
-        } else if self.best.key == key {
-            self.best = self.find_best(key);
-            self.aim();
+        if self.best.key <= key {
+            self.set_at_touch(key, quantity);
         }
         if self.low != self.target || self.high - self.low != WORD_COUNT_I64 {
             self.approach();
@@ -265,20 +256,30 @@ impl Half {
     fn set_in_window(&mut self, key: i64, quantity: i64) -> Result<i64, BookFull> {
         let slot = Half::slot_of(key);
         let old = self.quantities[slot];
-        if (old == 0) != (quantity == 0) {
-            if quantity != 0 {
-                if self.level_count == self.levels_max {
-                    return Err(BookFull);
-                }
-                self.level_count += 1;
-                self.occupancy.mark(slot >> 6, slot & 63);
-            } else {
-                self.level_count -= 1;
-                self.occupancy.unmark(slot >> 6, slot & 63);
-            }
+        if self.level_count == self.levels_max && old == 0 && quantity != 0 {
+            return Err(BookFull);
         }
+        self.level_count = self.level_count + usize::from(quantity != 0) - usize::from(old != 0);
+        self.occupancy.mark(slot >> 6, slot & 63, quantity != 0);
         self.quantities[slot] = quantity;
         Ok(old)
+    }
+
+    /// Keeps the best level; `key` is at least as good as it.
+    #[inline]
+    fn set_at_touch(&mut self, key: i64, quantity: i64) {
+        let is_old_touch = self.best.key == key;
+        if quantity != 0 {
+            self.best = Entry { key, quantity };
+            if is_old_touch {
+                return;
+            }
+        } else if is_old_touch {
+            self.best = self.find_best(key);
+        } else {
+            return;
+        }
+        self.aim();
     }
 
     #[inline(never)]
@@ -435,7 +436,7 @@ impl Half {
         while let Some(entry) = self.rest.get(to).filter(|entry| word_of(entry.key) == word) {
             let slot = Half::slot_of(entry.key);
             self.quantities[slot] = entry.quantity;
-            self.occupancy.mark(slot >> 6, slot & 63);
+            self.occupancy.mark(slot >> 6, slot & 63, true);
             to += 1;
         }
         self.rest.drain(from..to);
@@ -494,10 +495,9 @@ impl Default for DirectBook {
 /// Key of a price; its own inverse, because only the sign changes.
 #[inline]
 const fn key_of(side: Side, price: i64) -> i64 {
-    match side {
-        Side::Buy => price,
-        Side::Sell => -price,
-    }
+    // Zero or minus one; the second turns the sign without a branch.
+    let mask = -(side as i64);
+    (price ^ mask) - mask
 }
 
 impl DirectBook {

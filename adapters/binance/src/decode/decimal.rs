@@ -23,8 +23,8 @@ pub fn parse_decimal(text: &[u8], scale: u8) -> Result<i64, DecimalError> {
 }
 
 /// One to seven digits, a point, one to eight digits; `None` for everything else.
-#[inline]
-fn parse_short(text: &[u8], scale: u8) -> Option<i64> {
+#[inline(always)]
+pub(super) fn parse_short(text: &[u8], scale: u8) -> Option<i64> {
     if FAST_SCALE_MAX < scale {
         return None;
     }

@@ -5,7 +5,7 @@ use simd_json::{Node, StaticNode};
 use super::DecodeError;
 
 macro_rules! fields {
-    ($($(#[$doc:meta])* $field:ident = $name:literal,)*) => {
+    ($($(#[$doc:meta])* $field:ident = $name:literal $bytes:literal,)*) => {
         /// A field that some message has.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(super) enum Field {
@@ -17,8 +17,9 @@ macro_rules! fields {
 
             #[inline]
             fn from_name(name: &str) -> Option<Field> {
-                match name {
-                    $($name => Some(Field::$field),)*
+                // Bytes, because a match of texts is a chain of calls, a match of bytes is a tree.
+                match name.as_bytes() {
+                    $($bytes => Some(Field::$field),)*
                     _ => None,
                 }
             }
@@ -28,33 +29,33 @@ macro_rules! fields {
 
 fields! {
     /// Event kind.
-    Kind = "e",
-    Symbol = "s",
-    FirstId = "U",
+    Kind = "e" b"e",
+    Symbol = "s" b"s",
+    FirstId = "U" b"U",
     /// Final update id of a depth update; update id of a quote.
-    LastId = "u",
-    PreviousId = "pu",
+    LastId = "u" b"u",
+    PreviousId = "pu" b"pu",
     /// Bid levels, or best bid price.
-    Bid = "b",
-    BidQuantity = "B",
+    Bid = "b" b"b",
+    BidQuantity = "B" b"B",
     /// Ask levels, best ask price, or id of an aggregate trade.
-    Ask = "a",
-    AskQuantity = "A",
-    Price = "p",
-    Quantity = "q",
-    TradeId = "t",
-    BuyerIsMaker = "m",
+    Ask = "a" b"a",
+    AskQuantity = "A" b"A",
+    Price = "p" b"p",
+    Quantity = "q" b"q",
+    TradeId = "t" b"t",
+    BuyerIsMaker = "m" b"m",
     /// Futures: where a trade comes from.
-    Origin = "X",
-    SnapshotId = "lastUpdateId",
-    Bids = "bids",
-    Asks = "asks",
-    Stream = "stream",
-    Data = "data",
-    Event = "event",
-    Result = "result",
-    Error = "error",
-    Code = "code",
+    Origin = "X" b"X",
+    SnapshotId = "lastUpdateId" b"lastUpdateId",
+    Bids = "bids" b"bids",
+    Asks = "asks" b"asks",
+    Stream = "stream" b"stream",
+    Data = "data" b"data",
+    Event = "event" b"event",
+    Result = "result" b"result",
+    Error = "error" b"error",
+    Code = "code" b"code",
 }
 
 impl Field {
@@ -70,7 +71,7 @@ const FIELD_COUNT: usize = Field::NAMES.len();
 pub(super) struct Fields<'tape, 'input> {
     nodes: &'tape [Node<'input>],
     /// Index of the value; 0, which is always the root, for fields that are not there.
-    at: [usize; FIELD_COUNT],
+    at: [u32; FIELD_COUNT],
 }
 
 /// Nodes that a value takes.
@@ -105,7 +106,7 @@ impl<'tape, 'input> Fields<'tape, 'input> {
                 if *place != 0 {
                     return Err(DecodeError::FieldTwice { field: field.name() });
                 }
-                *place = key_index + 1;
+                *place = u32::try_from(key_index + 1).expect("a frame is shorter than 4 GiB");
             }
             key_index += 1 + node_count(value);
         }
@@ -122,7 +123,7 @@ impl<'tape, 'input> Fields<'tape, 'input> {
     pub(super) fn index(&self, field: Field) -> Result<usize, DecodeError> {
         match self.at[field as usize] {
             0 => Err(DecodeError::FieldMissing { field: field.name() }),
-            index => Ok(index),
+            index => Ok(index as usize),
         }
     }
 

@@ -9,7 +9,8 @@ fn main() {
         .filter(|output| output.status.success())
         .and_then(|output| String::from_utf8(output.stdout).ok())
         .map_or_else(|| "unknown".to_string(), |text| text.trim().to_string());
-    let changed = Command::new("git").args(["status", "--porcelain", "--untracked-files=no"]).output();
+    let changed =
+        Command::new("git").args(["status", "--porcelain", "--untracked-files=no"]).output();
     let dirty = changed.is_ok_and(|output| !output.stdout.is_empty());
     let mark = if dirty { "-changed" } else { "" };
     println!("cargo:rustc-env=TICKWHEEL_COMMIT={commit}{mark}");

@@ -2,9 +2,9 @@
 //!
 //! No clock, no socket, no order entry in here: bytes and a receive time go in, events come out.
 
-mod refusal;
 pub mod capture;
 pub mod decode;
+mod refusal;
 
 pub use capture::{Capture, CaptureError, Line, LineError, Progress};
 pub use decode::{DecodeError, Decoder, FrameKind, Limits};

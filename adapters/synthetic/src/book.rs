@@ -65,8 +65,8 @@ impl LevelBook {
         self.changed.clear();
     }
 
-    /// Every level of a side from the touch outward.
-    pub(crate) fn iter(&self, side: Side) -> impl Iterator<Item = (i64, i64)> {
-        (0..self.count(side)).filter_map(move |place| self.nth(side, place))
+    /// Every level of a side, by rising price.
+    pub(crate) fn levels(&self, side: Side) -> impl Iterator<Item = (i64, i64)> {
+        self.levels[side.index()].iter().map(|(tick, lots)| (*tick, *lots))
     }
 }

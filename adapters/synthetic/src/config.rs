@@ -89,6 +89,8 @@ impl std::error::Error for SyntheticError {}
 
 /// Largest price in ticks and quantity in lots: a thousand times larger still fits every sum and product.
 pub(crate) const UNITS_MAX: i64 = 1 << 40;
+/// Largest first price, price units: the fair price may become twenty times larger.
+const PRICE_MAX: i64 = 1 << 53;
 /// Least first price, in ticks: there must be room for a book below it.
 const PRICE_TICKS_MIN: i64 = 100;
 
@@ -108,6 +110,7 @@ impl SyntheticConfig {
             let ticks = section.price_start / instrument.tick;
             let lots = section.level_quantity / instrument.lot;
             for (field, value, range) in [
+                ("price_start", section.price_start, (1, PRICE_MAX)),
                 ("price_start in ticks", ticks, (PRICE_TICKS_MIN, UNITS_MAX)),
                 ("volatility_ppm", i64::from(section.volatility_ppm), (0, 10_000)),
                 ("trades_per_second", i64::from(section.trades_per_second), (0, 100_000)),

@@ -45,6 +45,8 @@ pub(crate) struct Flow {
     random: Random,
     book: LevelBook,
     level_count: usize,
+    /// Most lots of a level.
+    lots_max: i64,
     /// Mean lots of a level at the touch.
     lots_mean: f64,
     /// Half the spread in usual times, ticks.
@@ -85,6 +87,7 @@ impl Flow {
             random: Random::new(config.seed, stream + 1),
             book: LevelBook::default(),
             level_count: usize::try_from(section.level_count).expect("at most 2,000"),
+            lots_max: UNITS_MAX.min(i64::MAX / instrument.lot),
             lots_mean: float((section.level_quantity / instrument.lot).max(1)),
             half_spread,
             spacing: (half_spread / 4.0).min(spacing_max).max(1.0),
@@ -181,12 +184,12 @@ impl Flow {
     }
 
     fn draw_lots(&mut self, mean: f64, alpha: f64, max: f64) -> i64 {
-        integer(mean * self.random.pareto(alpha, max)).clamp(1, UNITS_MAX)
+        integer(mean * self.random.pareto(alpha, max)).clamp(1, self.lots_max)
     }
 
     fn add(&mut self, side: Side, tick: i64, lots: i64) {
         if 0 < tick {
-            let sum = self.book.lots(side, tick).saturating_add(lots).min(UNITS_MAX);
+            let sum = self.book.lots(side, tick).saturating_add(lots).min(self.lots_max);
             self.book.set(side, tick, sum);
         }
     }
@@ -262,8 +265,9 @@ impl Flow {
         };
         let snapped = self.spacing * libm::floor(distance / self.spacing);
         let mean = self.lots_at(distance);
-        let chosen = if self.random.happens(0.7) { snapped } else { distance };
-        let tick = self.tick_at(side, chosen);
+        // Round distances are popular, which is why levels are shared.
+        let is_round = self.random.happens(0.7);
+        let tick = self.tick_at(side, if is_round { snapped } else { distance });
         if 2.5 * mean < float(self.book.lots(side, tick)) {
             self.shrink(side, tick);
             return;
@@ -347,7 +351,7 @@ impl Flow {
         tell(depth(self.index, ids, u32::try_from(total).expect("at most 4,000"), true));
         let mut told = 0;
         for side in sides {
-            for (tick, lots) in self.book.iter(side) {
+            for (tick, lots) in self.book.levels(side) {
                 told += 1;
                 let last = told == total;
                 tell(level(self.index, side, tick * self.tick, lots * self.lot, last));

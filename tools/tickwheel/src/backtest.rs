@@ -69,8 +69,7 @@ impl Quarantine {
         let kept = String::from_utf8_lossy(&raw[..raw.len().min(KEPT_SIZE_BYTES_MAX)]);
         let entry = json!({"line": line, "reason": reason, "error": text, "frame": kept});
         if let Some(file) = &mut self.file {
-            writeln!(file, "{entry}")
-                .with_context(|| format!("write {}", self.path.display()))?;
+            writeln!(file, "{entry}").with_context(|| format!("write {}", self.path.display()))?;
         }
         Ok(())
     }
@@ -101,7 +100,10 @@ pub(crate) fn run(args: &BacktestArgs) -> anyhow::Result<ExitCode> {
         return Err(anyhow!("{origin}: engine.mode is live; a backtest cannot be"));
     }
     if session::existing_journal_dir(&args.out).is_ok() {
-        return Err(anyhow!("--out {}: holds a journal already; take a new directory", args.out.display()));
+        return Err(anyhow!(
+            "--out {}: holds a journal already; take a new directory",
+            args.out.display()
+        ));
     }
     let mut capture = Capture::open(&args.capture)?;
     let (simulation, quarantine, tally) = play(args, &config, &origin, venue, &mut capture)?;
@@ -151,7 +153,9 @@ fn play(
                 tally.frames += 1;
                 tally.other_frames += u64::from(frame_events.is_empty());
                 for event in frame_events {
-                    simulation.market(event).map_err(|fault| fault_at(fault, simulation, number))?;
+                    simulation
+                        .market(event)
+                        .map_err(|fault| fault_at(fault, simulation, number))?;
                 }
             }
             Err(error) => {
@@ -166,11 +170,14 @@ fn play(
     }
     bar.finish();
     let Some(mut simulation) = simulation else {
-        let first = quarantine.reasons.first().map_or_else(String::new, |(reason, number, line)| {
-            format!(" ({number} lines are {reason}, the first is line {line})")
-        });
+        let first =
+            quarantine.reasons.first().map_or_else(String::new, |(reason, number, line)| {
+                format!(" ({number} lines are {reason}, the first is line {line})")
+            });
         let path = args.capture.display();
-        return Err(session::Coded::new(exit::DAMAGED, format!("{path}: holds no frame{first}")).into());
+        return Err(
+            session::Coded::new(exit::DAMAGED, format!("{path}: holds no frame{first}")).into()
+        );
     };
     let end = events::session_end(1).at(simulation.pipeline.time_ns());
     simulation.apply(&end).map_err(|fault| fault_at(fault, &simulation, 0))?;
@@ -178,11 +185,7 @@ fn play(
     Ok((simulation, quarantine, tally))
 }
 
-fn fault_at(
-    fault: engine::pipeline::Fault,
-    simulation: &Simulation,
-    line: u64,
-) -> anyhow::Error {
+fn fault_at(fault: engine::pipeline::Fault, simulation: &Simulation, line: u64) -> anyhow::Error {
     session::fault_error(fault, &simulation.recorder).context(format!("capture line {line}"))
 }
 
@@ -230,7 +233,9 @@ fn finish(
     let reasons: Vec<_> = quarantine
         .reasons
         .iter()
-        .map(|(reason, number, line)| json!({"reason": reason, "count": number, "first_line": line}))
+        .map(
+            |(reason, number, line)| json!({"reason": reason, "count": number, "first_line": line}),
+        )
         .collect();
     let report = SessionReport {
         events: pipeline.inbound_count(),
@@ -254,7 +259,11 @@ fn finish(
         println!("{}", report.to_json(&pipeline));
         return Ok(ExitCode::SUCCESS);
     }
-    println!("frames   {} ({} without market data)", count(tally.frames), count(tally.other_frames));
+    println!(
+        "frames   {} ({} without market data)",
+        count(tally.frames),
+        count(tally.other_frames)
+    );
     for (_, counters, symbol) in books(&pipeline) {
         println!(
             "book     {symbol}: {} updates, {} snapshots, {} gaps",
@@ -270,7 +279,10 @@ fn finish(
         println!("         kept in {}", quarantine.path.display());
     }
     if 0 < tally.raised {
-        println!("times    {} lines went back in time and were raised to the line before", count(tally.raised));
+        println!(
+            "times    {} lines went back in time and were raised to the line before",
+            count(tally.raised)
+        );
     }
     report.print(&pipeline);
     Ok(ExitCode::SUCCESS)

@@ -54,10 +54,7 @@ pub(crate) fn manifest(
     })
 }
 
-fn strategies(
-    config: &Config,
-    table: &InstrumentTable,
-) -> Result<Vec<Box<dyn Strategy>>, String> {
+fn strategies(config: &Config, table: &InstrumentTable) -> Result<Vec<Box<dyn Strategy>>, String> {
     config
         .strategy
         .iter()
@@ -125,8 +122,7 @@ fn momentum(
     let scale = table.get(index).ok_or("unknown instrument")?.quantity_scale;
     let quantity = |number: config::Number| number.scaled(scale).map_err(|e| e.to_string());
     let position_max = quantity(section.position_max)?;
-    let base =
-        MomentumConfig::new(&section.name, index, quantity(section.quantity)?, position_max);
+    let base = MomentumConfig::new(&section.name, index, quantity(section.quantity)?, position_max);
     let settings = MomentumConfig {
         fast_half_life_ns: ns(section.fast_half_life_ms),
         slow_half_life_ns: ns(section.slow_half_life_ms),

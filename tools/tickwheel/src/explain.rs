@@ -116,8 +116,11 @@ impl Names {
 
     /// One record on one line.
     pub(crate) fn line(&self, event: &Event) -> String {
-        let cause =
-            if event.cause == 0 { String::new() } else { format!(" (because of #{})", event.cause) };
+        let cause = if event.cause == 0 {
+            String::new()
+        } else {
+            format!(" (because of #{})", event.cause)
+        };
         let symbol = self.symbol(event.instrument);
         let body = self.body(event);
         let blank = if symbol.is_empty() || event.kind == Kind::TEXT { "" } else { " " };
@@ -135,11 +138,7 @@ impl Names {
                 if event.has(flags::SNAPSHOT) { ", snapshot" } else { "" }
             ),
             Kind::LEVEL | Kind::QUOTE | Kind::TRADE => self.deal(event),
-            Kind::FEED => format!(
-                "{:?}, {} lost",
-                FeedCode::from_code(event.code),
-                event.tag
-            ),
+            Kind::FEED => format!("{:?}, {} lost", FeedCode::from_code(event.code), event.tag),
             Kind::REPORT => {
                 let code = ReportCode::from_code(event.code).map_or("unknown", ReportCode::name);
                 format!("venue says {code}: order {:016x}, {}", event.id, self.deal(event))
@@ -173,7 +172,10 @@ impl Names {
             }
             Kind::SIGNAL => format!(
                 "{who} sees signal {} with {}, {}, {}",
-                event.code, event.price, event.quantity, event.id.cast_signed()
+                event.code,
+                event.price,
+                event.quantity,
+                event.id.cast_signed()
             ),
             Kind::INTENT => format!("{who} wants to {} ({})", self.deal(event), terms(event)),
             Kind::INTENT_CANCEL => format!("{who} wants order {:016x} cancelled", event.id),
@@ -208,13 +210,16 @@ impl Names {
                 if event.has(flags::LATE) { ", late" } else { "" }
             ),
             Kind::FEE => format!("fee {}, execution {}", money(event.quantity), event.id),
-            Kind::POSITION => format!(
-                "{who} now holds {}, realised {}",
-                self.quantity(event),
-                money(event.price)
-            ),
+            Kind::POSITION => {
+                format!("{who} now holds {}, realised {}", self.quantity(event), money(event.price))
+            }
             Kind::SEND_NEW => {
-                format!("to the venue: order {:016x}, {} ({})", event.id, self.deal(event), terms(event))
+                format!(
+                    "to the venue: order {:016x}, {} ({})",
+                    event.id,
+                    self.deal(event),
+                    terms(event)
+                )
             }
             Kind::SEND_CANCEL => format!("to the venue: cancel {:016x}", event.id),
             Kind::SEND_REPLACE => {
@@ -302,7 +307,10 @@ fn order_id_of(event: &Event) -> Option<u64> {
 pub(crate) fn run(reader: &journal::Reader, sequence: u64, json: bool) -> anyhow::Result<ExitCode> {
     let get = |sequence| reader.get(sequence).map(bytemuck_cast);
     let Some(start) = get(sequence) else {
-        return Err(anyhow!("there is no record {sequence}: the last one is {}", reader.last_sequence()));
+        return Err(anyhow!(
+            "there is no record {sequence}: the last one is {}",
+            reader.last_sequence()
+        ));
     };
     let names = Names::of(reader);
     let order_id = order_id_of(start).or_else(|| order_caused_by(reader, sequence));
@@ -387,13 +395,17 @@ fn tell_order(reader: &journal::Reader, order_id: u64, told: &mut Vec<Event>) {
     causes.reverse();
     let intent = causes.iter().find(|event| event.kind == Kind::INTENT).copied();
     let signals = cascade(reader, birth.sequence).into_iter().filter(|event| {
-        event.kind == Kind::SIGNAL && intent.is_some_and(|i| i.cause == event.cause && i.source == event.source)
+        event.kind == Kind::SIGNAL
+            && intent.is_some_and(|i| i.cause == event.cause && i.source == event.source)
     });
     told.extend(causes);
     told.extend(signals);
-    told.extend(reader.records_from(birth.sequence).map(|record| *bytemuck_cast(record)).filter(
-        |event| order_id_of(event) == Some(order_id),
-    ));
+    told.extend(
+        reader
+            .records_from(birth.sequence)
+            .map(|record| *bytemuck_cast(record))
+            .filter(|event| order_id_of(event) == Some(order_id)),
+    );
     told.sort_by_key(|event| event.sequence);
     told.dedup_by_key(|event| event.sequence);
 }

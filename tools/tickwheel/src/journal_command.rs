@@ -169,7 +169,13 @@ fn info(dir: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
         println!("finding   {place}");
     }
     for start in &sessions {
-        println!("session   {} ({}) from record {}, time {}", start.id, mode(start), start.sequence, start.time_ns);
+        println!(
+            "session   {} ({}) from record {}, time {}",
+            start.id,
+            mode(start),
+            start.sequence,
+            start.time_ns
+        );
     }
     for segment in &found.segments {
         println!(
@@ -196,10 +202,18 @@ fn code_of(found: &journal::Recovery) -> ExitCode {
     ExitCode::from(if found.case.is_refused() { exit::DAMAGED } else { exit::GOOD })
 }
 
-fn dump(dir: &Path, from: u64, to: u64, kinds: &[String], as_json: bool) -> anyhow::Result<ExitCode> {
+fn dump(
+    dir: &Path,
+    from: u64,
+    to: u64,
+    kinds: &[String],
+    as_json: bool,
+) -> anyhow::Result<ExitCode> {
     let wanted: Vec<Kind> = kinds
         .iter()
-        .map(|name| Kind::from_name(name).ok_or_else(|| anyhow!("--kind {name}: no such kind of record")))
+        .map(|name| {
+            Kind::from_name(name).ok_or_else(|| anyhow!("--kind {name}: no such kind of record"))
+        })
         .collect::<anyhow::Result<_>>()?;
     let reader = open(dir)?;
     let names = Names::of(&reader);
@@ -248,22 +262,41 @@ fn verify(dir: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
     } else {
         println!("records   {}", count(report.records));
         println!("case      {}", report.case.name());
-        println!("chain     {} up to record {}", if report.chain_ok { "good" } else { "BROKEN" }, count(report.chained));
+        println!(
+            "chain     {} up to record {}",
+            if report.chain_ok { "good" } else { "BROKEN" },
+            count(report.chained)
+        );
         for damage in &report.damage {
-            println!("damage    {} offset {} (record {}): {:?}", damage.path.display(), damage.offset, damage.sequence, damage.what);
+            println!(
+                "damage    {} offset {} (record {}): {:?}",
+                damage.path.display(),
+                damage.offset,
+                damage.sequence,
+                damage.what
+            );
         }
         println!("{}", if report.ok { "good" } else { "NOT GOOD" });
     }
     Ok(ExitCode::from(if report.ok { exit::GOOD } else { exit::DAMAGED }))
 }
 
-fn repair(dir: &Path, keep_through: Option<u64>, yes: bool, as_json: bool) -> anyhow::Result<ExitCode> {
+fn repair(
+    dir: &Path,
+    keep_through: Option<u64>,
+    yes: bool,
+    as_json: bool,
+) -> anyhow::Result<ExitCode> {
     let dir = session::existing_journal_dir(dir)?;
     let plan = journal::propose_repair(&dir, keep_through)?;
     let steps: Vec<String> = plan.steps.iter().map(ToString::to_string).collect();
     if !as_json {
         println!("case      {}", plan.case.name());
-        println!("keep      records up to {}; {} good ones after it go", count(plan.keep_through), count(plan.good_records_lost));
+        println!(
+            "keep      records up to {}; {} good ones after it go",
+            count(plan.keep_through),
+            count(plan.good_records_lost)
+        );
         for step in &steps {
             println!("step      {step}");
         }
@@ -337,7 +370,8 @@ fn first_difference(left: &journal::Reader, right: &journal::Reader) -> Option<u
     let (left_hashes, right_hashes) = (hashes(left), hashes(right));
     let same_count = left_hashes.iter().zip(&right_hashes).collect::<Vec<_>>();
     let same_count = same_count.partition_point(|(left, right)| left == right);
-    let from = same_count.checked_sub(1).and_then(|index| left_hashes.get(index)).map_or(1, |h| h.0);
+    let from =
+        same_count.checked_sub(1).and_then(|index| left_hashes.get(index)).map_or(1, |h| h.0);
     events(left, from)
         .zip(events(right, from))
         .find(|(left, right)| !left.says_the_same_as(right))
@@ -369,7 +403,9 @@ fn book(dir: &Path, symbol: &str, every: u64, as_json: bool) -> anyhow::Result<E
     }
     let mut broken_pipe = false;
     for event in events(&reader, 1) {
-        if event.instrument != index && event.kind != Kind::SESSION_START || !event.kind.is_inbound() {
+        if event.instrument != index && event.kind != Kind::SESSION_START
+            || !event.kind.is_inbound()
+        {
             continue;
         }
         ring.begin(*event);
@@ -400,4 +436,3 @@ fn row_json(row: &str) -> String {
         pairs.map(|(key, value)| (key.to_string(), json!(value))).collect();
     serde_json::Value::Object(object).to_string()
 }
-

@@ -170,10 +170,20 @@ impl SessionReport {
             count(per_second),
             duration_text(self.wall_ns)
         );
-        println!("orders   {} sent, {} fills, {} open", count(self.orders), count(self.fills), pipeline.oms().open_count());
+        println!(
+            "orders   {} sent, {} fills, {} open",
+            count(self.orders),
+            count(self.fills),
+            pipeline.oms().open_count()
+        );
         print_refusals(pipeline);
         print_positions(pipeline);
-        println!("journal  {} ({} records, {})", self.journal, count(self.records), self.journal_state);
+        println!(
+            "journal  {} ({} records, {})",
+            self.journal,
+            count(self.records),
+            self.journal_state
+        );
         println!("state    {}", hash_text(self.state_hash));
     }
 }
@@ -205,7 +215,10 @@ fn print_refusals(pipeline: &Pipeline) {
 }
 
 fn print_positions(pipeline: &Pipeline) {
-    println!("\n{:<16} {:<10} {:>14} {:>12} {:>12} {:>10} {:>8}", "strategy", "instrument", "position", "realised", "unrealised", "fees", "fills");
+    println!(
+        "\n{:<16} {:<10} {:>14} {:>12} {:>12} {:>10} {:>8}",
+        "strategy", "instrument", "position", "realised", "unrealised", "fees", "fills"
+    );
     let names: Vec<&str> = pipeline.host().strategies().map(|(name, _, _)| name).collect();
     for row in pipeline.ledger().rows().filter(|row| row.position.is_used()) {
         let Some(instrument) = pipeline.instruments().get(row.instrument) else { continue };

@@ -216,7 +216,10 @@ fn print_start(
         );
     }
     if 0 < continued.completed_count {
-        println!("recovery: {} decisions completed the cascade that was cut off", continued.completed_count);
+        println!(
+            "recovery: {} decisions completed the cascade that was cut off",
+            continued.completed_count
+        );
     }
     for path in &continued.quarantined {
         println!("recovery: bytes beyond the last good record are kept in {}", path.display());

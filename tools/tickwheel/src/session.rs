@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 use config::Config;
 use engine::event::Mode;
+use engine::gateway::Outlet;
 use engine::pipeline::manifest::Manifest;
 use engine::pipeline::recorder::JournalRecorder;
 use engine::pipeline::recovery::{self, RecoveryError};
 use engine::pipeline::replay::{self, Replay, ReplayError};
 use engine::pipeline::{Edges, NoProbe, Pipeline, Recorder as _};
-use engine::gateway::Outlet;
 
 use crate::{compose, exit};
 
@@ -206,8 +206,7 @@ impl Opened {
     /// Applies the manifest: from here on the session has started.
     pub(crate) fn start(&mut self, now_ns: u64, outlet: &mut impl Outlet) -> anyhow::Result<()> {
         for event in self.manifest.to_events() {
-            let mut edges =
-                Edges { recorder: &mut self.recorder, outlet, probe: &mut NoProbe };
+            let mut edges = Edges { recorder: &mut self.recorder, outlet, probe: &mut NoProbe };
             self.pipeline
                 .apply(&event.at(now_ns), &mut edges)
                 .map_err(|fault| fault_error(fault, &self.recorder))?;

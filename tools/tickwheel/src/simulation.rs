@@ -42,16 +42,21 @@ impl Simulation {
     ) -> Simulation {
         let outbox = Outbox::default();
         let reports = Vec::new();
-        Simulation { pipeline, recorder, venue, outbox, reports, next_clock_ns: 0, clock_interval_ns }
+        Simulation {
+            pipeline,
+            recorder,
+            venue,
+            outbox,
+            reports,
+            next_clock_ns: 0,
+            clock_interval_ns,
+        }
     }
 
     /// Applies one event that only the engine hears.
     pub(crate) fn apply(&mut self, event: &Event) -> Result<(), Fault> {
-        let mut edges = Edges {
-            recorder: &mut self.recorder,
-            outlet: &mut self.outbox,
-            probe: &mut NoProbe,
-        };
+        let mut edges =
+            Edges { recorder: &mut self.recorder, outlet: &mut self.outbox, probe: &mut NoProbe };
         self.pipeline.apply(event, &mut edges)?;
         while let Some(request) = self.outbox.events.pop_front() {
             self.venue.on_request(&request, event.time_ns);

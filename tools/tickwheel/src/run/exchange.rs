@@ -64,7 +64,10 @@ impl Exchange {
             event.source = order.source;
             event.tag = order.tag;
             if !venue.restore(&event, order.filled) {
-                eprintln!("order {:016x} was open and is not known to the venue any more", order.id);
+                eprintln!(
+                    "order {:016x} was open and is not known to the venue any more",
+                    order.id
+                );
             }
         }
         Ok(Exchange { market, venue, reports: VecDeque::with_capacity(1024), time_ns: now_ns })
@@ -79,7 +82,12 @@ impl Exchange {
         clock: &Clock,
         stats: &StatsHandle,
     ) {
-        let heartbeat = stats.register_thread("market", super::supervisor::BEAT_AGE_NS_MAX, None, clock.now_ns());
+        let heartbeat = stats.register_thread(
+            "market",
+            super::supervisor::BEAT_AGE_NS_MAX,
+            None,
+            clock.now_ns(),
+        );
         while !control.stop.load(Ordering::Acquire) {
             let now_ns = clock.now_ns();
             beat(heartbeat.as_ref(), now_ns);
@@ -177,7 +185,8 @@ fn market(
         let instrument = table.get(index).context("found in the table")?;
         let configured =
             section.price.scaled(instrument.price_scale).with_context(|| format!("{key}.price"))?;
-        let last = pipeline.market().get(index).and_then(engine::market::InstrumentMarket::mark_twice);
+        let last =
+            pipeline.market().get(index).and_then(engine::market::InstrumentMarket::mark_twice);
         let quantity = section
             .level_quantity
             .scaled(instrument.quantity_scale)

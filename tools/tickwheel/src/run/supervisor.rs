@@ -52,7 +52,11 @@ pub(crate) struct Baseline {
 impl Baseline {
     pub(crate) fn of(pipeline: &Pipeline) -> Baseline {
         let counters = pipeline.oms().counters();
-        Baseline { inbound: pipeline.inbound_count(), orders: counters.orders, fills: counters.fills }
+        Baseline {
+            inbound: pipeline.inbound_count(),
+            orders: counters.orders,
+            fills: counters.fills,
+        }
     }
 }
 
@@ -196,13 +200,19 @@ impl Supervisor {
         }
         if self.market.is_finished() {
             self.tell_dead(THREAD_MARKET);
-            return Some("the market thread is dead: trading is halted, orders are cancelled".to_string());
+            return Some(
+                "the market thread is dead: trading is halted, orders are cancelled".to_string(),
+            );
         }
         if self.snapshots.has_ended() && !self.snapshot_lost {
             // The engine goes on: the next start replays more.
             self.snapshot_lost = true;
             let now_ns = self.clock.now_ns();
-            self.stats.error(1, now_ns, format_args!("the snapshot thread ended; the engine goes on"));
+            self.stats.error(
+                1,
+                now_ns,
+                format_args!("the snapshot thread ended; the engine goes on"),
+            );
             eprintln!("\nthe snapshot thread ended: no more snapshots, the engine goes on");
         }
         let snapshot = self.reader.snapshot().ok()?;
@@ -233,7 +243,8 @@ impl Supervisor {
     fn summarise(&mut self, now_ns: u64) {
         let Ok(snapshot) = self.reader.snapshot() else { return };
         let events = snapshot.counter(CounterId::InboundConsumed);
-        let rate = report::rate(events.saturating_sub(self.summary.events), now_ns - self.summary.at_ns);
+        let rate =
+            report::rate(events.saturating_sub(self.summary.events), now_ns - self.summary.at_ns);
         let seconds = (now_ns - self.start_ns) / 1_000_000_000;
         self.summary.at_ns = now_ns;
         self.summary.events = events;
@@ -290,7 +301,9 @@ impl Supervisor {
         if !self.wait_for(END_WAIT_NS_MAX, |s| s.core.is_finished()) {
             self.abandon.store(true, Ordering::Release);
             if !self.wait_for(END_WAIT_NS_MAX, |s| s.core.is_finished()) {
-                return Err(anyhow!("the core thread does not end; the journal is whole, recovery will do the rest"));
+                return Err(anyhow!(
+                    "the core thread does not end; the journal is whole, recovery will do the rest"
+                ));
             }
         }
         self.control.stop.store(true, Ordering::Release);
@@ -302,7 +315,9 @@ impl Supervisor {
             failure = Some(text);
         }
         if !cancelled && failure.is_none() {
-            eprintln!("some cancels were not confirmed in time; the next start asks for those orders");
+            eprintln!(
+                "some cancels were not confirmed in time; the next start asks for those orders"
+            );
         }
         finish(self.plan, end, self.snapshots, &self.clock, (self.start_ns, &self.reader), failure)
     }
@@ -320,9 +335,9 @@ fn ending_text(end: &CoreEnd) -> Option<String> {
     match &end.ending {
         Ending::Session => None,
         Ending::Fault(fault) => Some(format!("{:#}", session::fault_error(*fault, &end.recorder))),
-        Ending::Panic { after_sequence, message } => {
-            Some(format!("the core panicked after record {after_sequence}: {message}; outbound is closed"))
-        }
+        Ending::Panic { after_sequence, message } => Some(format!(
+            "the core panicked after record {after_sequence}: {message}; outbound is closed"
+        )),
         Ending::Abandoned => Some("the core was abandoned before its session ended".to_string()),
     }
 }
@@ -395,10 +410,10 @@ fn summary_line(snapshot: &Snapshot, seconds: u64, rate: u64) -> String {
     let net = money(CounterId::PnlRealised)
         .plus(money(CounterId::PnlUnrealised))
         .minus(money(CounterId::Fees));
-    let p99 = snapshot
-        .hop(HopId::TickToOrder)
-        .filter(|counts| 0 < counts.count())
-        .map_or_else(|| "-".to_string(), |counts| report::duration_text(counts.value_at_ppm(990_000)));
+    let p99 = snapshot.hop(HopId::TickToOrder).filter(|counts| 0 < counts.count()).map_or_else(
+        || "-".to_string(),
+        |counts| report::duration_text(counts.value_at_ppm(990_000)),
+    );
     let lag = snapshot
         .counter(CounterId::JournalAppended)
         .saturating_sub(snapshot.counter(CounterId::JournalSynced));

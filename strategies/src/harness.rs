@@ -46,6 +46,8 @@ pub(crate) enum Answer {
     Refuse,
     /// The venue rejects new orders.
     Reject,
+    /// Nobody hears them.
+    Lose,
 }
 
 pub(crate) struct Desk {
@@ -179,15 +181,15 @@ impl Desk {
     pub(crate) fn agree(&mut self, id: u64) {
         let order = self.orders.get_mut(&id).unwrap();
         match order.state {
-            OrderState::PendingReplace => {
-                (order.price, order.total) = order.next.take().unwrap();
+            // Found working: on the new terms, if a replace was on its way (see `deny` for the old ones).
+            OrderState::PendingReplace | OrderState::Unknown => {
+                (order.price, order.total) =
+                    order.next.take().unwrap_or((order.price, order.total));
                 order.state =
                     if order.filled < order.total { order.rest() } else { OrderState::Filled };
             }
             OrderState::PendingCancel => order.state = OrderState::Cancelled,
-            OrderState::New | OrderState::Pending | OrderState::Unknown => {
-                order.state = order.rest();
-            }
+            OrderState::New | OrderState::Pending => order.state = order.rest(),
             OrderState::Acked
             | OrderState::PartiallyFilled
             | OrderState::Filled
@@ -293,6 +295,9 @@ impl Desk {
         self.sent.extend(&wanted);
         assert!(self.sent.len() < 1_000_000, "the strategy never comes to rest");
         for event in wanted {
+            if self.answer == Answer::Lose {
+                continue;
+            }
             match event.kind {
                 Kind::SIGNAL => {}
                 Kind::INTENT => self.take_order(&event),
@@ -337,7 +342,7 @@ impl Desk {
         match self.answer {
             Answer::Reject => self.become_state(id, OrderState::Rejected),
             Answer::Agree if event.code == OrderTerms::LIMIT_GTC.code() => self.agree(id),
-            Answer::Agree | Answer::Wait | Answer::Refuse => {}
+            Answer::Agree | Answer::Wait | Answer::Refuse | Answer::Lose => {}
         }
     }
 

@@ -520,6 +520,50 @@ fn fields_outside_their_range_are_named_with_value_and_range() {
     }
 }
 
+#[test]
+fn a_position_that_others_changed_takes_a_quote_out_that_is_too_large_for_the_cap() {
+    let mut desk = quoting();
+    desk.positions[0] = 25;
+    desk.clock();
+    assert!(desk.open(Side::Buy).is_empty(), "10 more would make 35 of 30");
+    desk.pass(S);
+    desk.clock();
+    assert_eq!(desk.order(desk.only(Side::Buy)).leaves(), 5);
+}
+
+#[test]
+fn what_nobody_heard_is_asked_again_after_the_back_off() {
+    let mut desk = desk();
+    desk.answer = Answer::Lose;
+    desk.book(9_990, 10_010);
+    desk.answer = Answer::Agree;
+    desk.pass(S);
+    desk.clock();
+    assert_eq!(desk.count(Kind::INTENT), 2);
+    desk.pass(1);
+    desk.clock();
+    assert_eq!((desk.count(Kind::INTENT), desk.orders.len()), (4, 2));
+}
+
+#[test]
+fn a_replace_on_its_way_counts_at_the_larger_terms_and_outlives_older_news() {
+    let mut slot = Slot::EMPTY;
+    slot.ask(1, 8, 100, 10);
+    let told = |state, price, leaves| Told { order_id: 5, tag: 8, state, price, leaves };
+    assert_eq!(slot.on_state(&told(OrderState::Acked, 100, 10)), Heard::Changed);
+    slot.on_fill(8, 7);
+    assert_eq!((slot.remaining(), slot.replace(2, 105, 10), slot.remaining()), (3, 17, 10));
+    // Told by the OMS before it saw the replace.
+    slot.on_state(&told(OrderState::PartiallyFilled, 100, 3));
+    assert_eq!((slot.phase, slot.remaining()), (Phase::Replacing, 10));
+    slot.on_state(&told(OrderState::PendingReplace, 100, 3));
+    assert_eq!(slot.on_state(&told(OrderState::PartiallyFilled, 105, 10)), Heard::Changed);
+    assert_eq!(
+        (slot.phase, slot.price, slot.total, slot.remaining()),
+        (Phase::Working, 105, 17, 10)
+    );
+}
+
 /// One move of a random script.
 #[derive(Clone, Copy, Debug)]
 enum Move {
@@ -567,7 +611,8 @@ fn play(desk: &mut Desk, step: Move) {
             }
         }
         Move::Deny(index) => {
-            let pending = [OrderState::PendingCancel, OrderState::PendingReplace];
+            let pending =
+                [OrderState::PendingCancel, OrderState::PendingReplace, OrderState::Unknown];
             if let Some(id) = pick(index).filter(|id| pending.contains(&desk.order(*id).state)) {
                 desk.deny(id);
             }

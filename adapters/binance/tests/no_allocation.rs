@@ -1,9 +1,12 @@
-//! A decoder that has seen its largest frame allocates nothing for the frames that follow.
+//! A decoder that has seen its largest frame allocates nothing for the frames that follow, and a book
+//! never does.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use binance::{Capture, Decoder};
+use engine::book::{Book, DirectBook};
+use engine::event::{Event, Kind};
 use engine::instrument::{Instrument, InstrumentTable, Venue};
 use engine::money::Money;
 
@@ -42,7 +45,7 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 #[test]
-fn decoding_allocates_nothing_after_the_first_round() {
+fn decoding_and_the_book_allocate_nothing_after_the_first_round() {
     let table = InstrumentTable::new(vec![Instrument {
         venue: Venue::BinanceSpot,
         symbol: "TESTUSDT".to_string(),
@@ -64,12 +67,19 @@ fn decoding_allocates_nothing_after_the_first_round() {
     }
     let mut rounds = [frames.clone(), frames.clone()];
     let mut decoder = Decoder::new(Venue::BinanceSpot, &table);
+    let mut book = DirectBook::new();
     let mut event_count = 0u64;
+    let mut apply = |event: Event| {
+        event_count += 1;
+        if event.kind == Kind::LEVEL {
+            book.set(event.side(), event.price, event.quantity).unwrap();
+        }
+    };
     let mut allocation_counts = Vec::new();
     for round in &mut rounds {
         let before = ALLOCATION_COUNT.get();
         for frame in round {
-            decoder.decode(frame, 1, &mut |_| event_count += 1).unwrap();
+            decoder.decode(frame, 1, &mut apply).unwrap();
         }
         allocation_counts.push(ALLOCATION_COUNT.get() - before);
     }

@@ -327,13 +327,14 @@ impl Half {
         (self.low <= found).then_some(found)
     }
 
-    /// Lowest word of the window, not below `word`, that holds a level.
+    /// Lowest word of the window that holds a level.
     #[inline]
-    fn occupied_at_or_above(&self, word: i64) -> Option<i64> {
-        let place = self.occupancy.at_or_above(place_of(word))?;
+    fn occupied_lowest(&self) -> Option<i64> {
+        let place = self.occupancy.at_or_above(place_of(self.low))?;
         let place = i64::try_from(place).expect("a place is below the number of words");
-        let found = word + ((place - word) & (WORD_COUNT_I64 - 1));
-        (found < self.high).then_some(found)
+        let found = self.low + ((place - self.low) & (WORD_COUNT_I64 - 1));
+        debug_assert!(found < self.high);
+        Some(found)
     }
 
     /// Chooses where the window should be, after the best level changed.
@@ -370,7 +371,7 @@ impl Half {
             self.below_count = self.rest.partition_point(|entry| word_of(entry.key) < low);
         }
         if self.low < low_wanted {
-            match self.occupied_at_or_above(self.low).filter(|word| *word < low_wanted) {
+            match self.occupied_lowest().filter(|word| *word < low_wanted) {
                 Some(word) => {
                     self.below_count += self.evict(word);
                     self.low = word + 1;
@@ -378,13 +379,9 @@ impl Half {
                 None => self.low = low_wanted.min(self.high),
             }
         } else if high_wanted < self.high {
-            match self.occupied_at_or_below(self.high - 1).filter(|word| high_wanted <= *word) {
-                Some(word) => {
-                    self.evict(word);
-                    self.high = word;
-                }
-                None => self.high = high_wanted.max(self.low),
-            }
+            // Nothing to give away: the target is aimed so that the best level lies below its end.
+            debug_assert!(word_of(self.best.key) < high_wanted);
+            self.high = high_wanted.max(self.low);
         } else if self.high < high_wanted {
             let next = self.rest.get(self.below_count).map(|entry| word_of(entry.key));
             match next.filter(|word| *word < high_wanted) {

@@ -254,7 +254,8 @@ fn scale_by(rate: u64, error_ns: u64) -> u64 {
 }
 
 fn share(value: u64, parts_per_million: u64) -> u64 {
-    value / 1_000_000 * parts_per_million
+    let product = u128::from(value) * u128::from(parts_per_million) / 1_000_000;
+    u64::try_from(product).unwrap_or(u64::MAX)
 }
 
 /// Counts to nanoseconds at a rate per 2^32 counts.

@@ -422,7 +422,10 @@ impl Strategy for MarketMaker {
             | OrderUpdate::Fill { instrument, .. }
             | OrderUpdate::Refused { instrument, .. } => instrument,
         };
-        if instrument == self.config.instrument && self.note(view, update) {
+        let wanted = instrument == self.config.instrument && self.note(view, update);
+        // A fill is followed by the order's new state: deciding before it would amend an order that
+        // may be over.
+        if wanted && !matches!(update, OrderUpdate::Fill { .. }) {
             self.decide(view, intents);
         }
     }

@@ -204,7 +204,7 @@ impl Momentum {
         let mid_twice = top.bid_price.saturating_add(top.ask_price);
         let values = [self.signal(), i64::from(reason as u8), mid_twice];
         let quantity = self.held.saturating_abs();
-        self.take((side, quantity, true), now_ns, top, (signal::EXIT, values), intents);
+        self.take((side, quantity), now_ns, top, (signal::EXIT, values), intents);
     }
 
     fn enter(&mut self, now_ns: u64, top: &Top, intents: &mut Intents) {
@@ -225,13 +225,13 @@ impl Momentum {
         }
         self.armed = false;
         let values = [signal, percent, top.bid_price.saturating_add(top.ask_price)];
-        self.take((side, quantity, false), now_ns, top, (signal::ENTER, values), intents);
+        self.take((side, quantity), now_ns, top, (signal::ENTER, values), intents);
     }
 
     /// Sends an order that trades at once or not at all, at most `slip_ticks` beyond the touch.
     fn take(
         &mut self,
-        (side, quantity, reduce_only): (Side, i64, bool),
+        (side, quantity): (Side, i64),
         now_ns: u64,
         top: &Top,
         (code, values): (u16, [i64; 3]),
@@ -252,7 +252,9 @@ impl Momentum {
             quantity,
             terms: OrderTerms::LIMIT_IOC,
             post_only: false,
-            reduce_only,
+            // Not even an exit is reduce-only: the gate judges the whole account's position, and another
+            // strategy on the same instrument must not keep this one from closing its own.
+            reduce_only: false,
             tag,
         });
         self.flight = Some(Flight { tag, known: false, asked_ns: now_ns });

@@ -201,10 +201,12 @@ fn bytes_are_said_in_their_largest_unit() {
 fn the_kernel_counts_the_faults_of_this_thread() {
     let probe = ThreadProbe::this_thread().unwrap();
     let before = probe.read().unwrap();
-    // 64 fresh pages: each is a minor fault at its first byte, unless they come as one huge page.
-    let pages = vec![1_u8; 64 << 12];
+    // Fresh pages from the kernel, not reused ones of the allocator: each is a minor fault at its
+    // first byte, and too few to come as one huge page.
+    let mut pages = memmap2::MmapMut::map_anon(64 << 12).unwrap();
+    pages.fill(1);
     let after = probe.read().unwrap();
-    assert_eq!(pages.len(), 64 << 12);
+    assert_eq!(pages[(64 << 12) - 1], 1);
     let mut stall = Stall::default();
     after.explain(&before, &mut stall);
     assert!(0 < stall.minor_faults, "{before:?} {after:?}");

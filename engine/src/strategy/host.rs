@@ -32,6 +32,8 @@ pub const STRATEGY_COUNT_MAX: usize = 256;
 struct Slot {
     strategy: Box<dyn Strategy>,
     enabled: bool,
+    /// It panicked: it is never called again, its state cannot be trusted.
+    panicked: bool,
     /// By instrument: whether it wants to see that market.
     subscribed: Vec<bool>,
     /// By instrument: net position.
@@ -88,7 +90,7 @@ impl Host {
                     subscribed[usize::from(*index)] = true;
                 }
                 let positions = vec![0; instruments.count()];
-                Slot { strategy, enabled: true, subscribed, positions }
+                Slot { strategy, enabled: true, panicked: false, subscribed, positions }
             })
             .collect();
         Host { slots, intents: Intents::new(), instruments, stopping: false }
@@ -220,6 +222,9 @@ impl Host {
         };
         let Ok(source) = u16::try_from(event.tag) else { return };
         let Some(slot) = self.slots.get_mut(usize::from(source)) else { return };
+        if slot.panicked {
+            return; // Only a new process, with a state from before, may trust it again.
+        }
         slot.enabled = enabled;
         emit_state(source, code, reason, out);
     }
@@ -236,7 +241,9 @@ impl Host {
         out: &mut Emitter<'_>,
     ) {
         let slot = &mut self.slots[index];
-        if !slot.enabled || self.stopping {
+        let silent = !slot.enabled || self.stopping;
+        // One that is silenced still hears of its orders, or it would wake up believing in dead ones.
+        if slot.panicked || (silent && !matches!(call, Call::Order(_))) {
             return;
         }
         let view = View {
@@ -256,8 +263,13 @@ impl Host {
         let source = u16::try_from(index).unwrap_or(NO_STRATEGY);
         if outcome.is_err() {
             slot.enabled = false;
+            slot.panicked = true;
             self.intents.clear();
             emit_state(source, DISABLED, why::PANIC, out);
+            return;
+        }
+        if silent {
+            self.intents.clear();
             return;
         }
         if self.intents.events().is_empty() {
@@ -294,6 +306,7 @@ impl State for Host {
         for slot in &self.slots {
             out.bytes(slot.strategy.name().as_bytes());
             out.bool(slot.enabled);
+            out.bool(slot.panicked);
             for position in &slot.positions {
                 out.i64(*position);
             }
@@ -313,6 +326,7 @@ impl State for Host {
                 return Err(from.invalid("name of a strategy"));
             }
             slot.enabled = from.bool()?;
+            slot.panicked = from.bool()?;
             for position in &mut slot.positions {
                 *position = from.i64()?;
             }

@@ -127,7 +127,6 @@ fn a_position_is_closed_at_the_stop() {
     lean(&mut desk, price - 100, 1);
     let sent = intents(&desk);
     assert_eq!((sent.len(), sent[0].side(), sent[0].quantity), (1, Side::Sell, 10));
-    assert!(sent[0].has(engine::event::flags::REDUCE_ONLY));
     assert_eq!(desk.sent[0].quantity, i64::from(ExitReason::Stop as u8));
 }
 

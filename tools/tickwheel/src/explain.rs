@@ -72,11 +72,6 @@ impl Names {
         names
     }
 
-    /// Instruments of the last session.
-    pub(crate) fn instruments(&self) -> Option<&InstrumentTable> {
-        self.instruments.as_ref()
-    }
-
     fn symbol(&self, index: u16) -> String {
         if index == NO_INSTRUMENT {
             return String::new();
@@ -140,8 +135,18 @@ impl Names {
             Kind::LEVEL | Kind::QUOTE | Kind::TRADE => self.deal(event),
             Kind::FEED => format!("{:?}, {} lost", FeedCode::from_code(event.code), event.tag),
             Kind::REPORT => {
-                let code = ReportCode::from_code(event.code).map_or("unknown", ReportCode::name);
-                format!("venue says {code}: order {:016x}, {}", event.id, self.deal(event))
+                let report = ReportCode::from_code(event.code);
+                let code = report.map_or("unknown", ReportCode::name);
+                let terms = match report {
+                    Some(ReportCode::Filled) => format!(", {}", self.deal(event)),
+                    Some(ReportCode::Replaced) => {
+                        format!(", now {} @ {}", self.quantity(event), self.price(event))
+                    }
+                    Some(ReportCode::Working) => format!(", {} traded", self.quantity(event)),
+                    _ if event.tag != 0 => format!(", venue code {}", event.tag),
+                    _ => String::new(),
+                };
+                format!("venue says {code}: order {:016x}{terms}", event.id)
             }
             Kind::REPORT_DETAIL => {
                 format!("fee {}, execution {}", money(event.quantity), event.id)

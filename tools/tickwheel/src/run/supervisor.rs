@@ -168,7 +168,7 @@ impl Supervisor {
             if clock_ns + self.plan.clock_interval_ns <= now_ns {
                 clock_ns = now_ns;
                 // A full ring means that the core has events, so time does not stand still for it.
-                drop(self.producer.publish(&supervisor_event(events::clock(), now_ns)));
+                let _full = self.producer.publish(&supervisor_event(events::clock(), now_ns));
             }
             if discipline_ns + 1_000_000_000 <= now_ns {
                 discipline_ns = now_ns;
@@ -236,7 +236,8 @@ impl Supervisor {
     fn tell_dead(&mut self, thread: u32) {
         let now_ns = self.clock.now_ns();
         let event = supervisor_event(events::command(CommandCode::ThreadDead, thread), now_ns);
-        drop(self.producer.publish(&event));
+        // When the ring is full the core is stalled too, and the failure that ends the run says so.
+        let _full = self.producer.publish(&event);
     }
 
     /// One line about how it goes: overwritten on a terminal, every ten seconds elsewhere.

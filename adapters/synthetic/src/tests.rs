@@ -240,6 +240,29 @@ fn the_same_seed_gives_the_same_events_and_another_one_others() {
 }
 
 #[test]
+fn the_events_are_the_same_on_every_machine() {
+    // Written down once; a difference means that the model or somebody's arithmetic has changed.
+    assert_eq!(hash(&all(), 20), (11_759_273_638_963_524_573, 17_248));
+}
+
+#[test]
+fn the_mean_rate_over_calm_and_bursts_is_the_configured_one() {
+    let (mut arrivals, seeds, seconds) = (0u32, 12, 600);
+    for seed in 0..seeds {
+        let mut market =
+            SyntheticMarket::new(&SyntheticConfig { seed, ..only_btc() }, &table()).unwrap();
+        while market.next_ns() < START_NS + seconds * SECOND_NS {
+            market.step(&mut |_| {});
+            arrivals += 1;
+        }
+    }
+    let wanted = 108.0 * number::seconds(seeds * seconds * SECOND_NS);
+    let ratio = f64::from(arrivals) / wanted;
+    println!("seeds 0 to 11: rate ratio {ratio:.3}");
+    assert!((0.95..1.05).contains(&ratio), "seeds 0 to 11: {ratio}");
+}
+
+#[test]
 fn one_more_instrument_leaves_the_others_as_they_were() {
     let hash_of_btc = |config: &SyntheticConfig| {
         let mut hash = 0;

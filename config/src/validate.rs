@@ -13,11 +13,11 @@ use crate::{ConfigError, Number};
 
 const NS_PER_MS: u64 = 1_000_000;
 
-fn range(origin: &str, key: &str, value: impl ToString, must: &str) -> ConfigError {
+fn range(origin: &str, key: &str, value: impl std::fmt::Display, must: &str) -> ConfigError {
     ConfigError::Range {
         origin: origin.to_string(),
         key: key.to_string(),
-        value: value.to_string(),
+        value: format!("{value}"),
         must: must.to_string(),
     }
 }

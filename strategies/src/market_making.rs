@@ -24,7 +24,7 @@ mod tests;
 mod toxicity;
 mod volatility;
 
-use engine::event::{BookState, OrderTerms, Side};
+use engine::event::{BookState, OrderState, OrderTerms, Side};
 use engine::instrument::{InstrumentIndex, InstrumentTable};
 use engine::market::Top;
 use engine::state::{LoadError, Loader, Saver, State};
@@ -356,8 +356,10 @@ impl MarketMaker {
             OrderUpdate::State { order_id, tag, side, state, price, leaves, .. } => {
                 let told = Told { order_id, tag, state, price, leaves };
                 let slot = &mut self.slots[side.index()];
+                // The state after a fill: now it is known what is left of the order.
+                let filled = matches!(state, OrderState::PartiallyFilled | OrderState::Filled);
                 match slot.on_state(&told) {
-                    Heard::Nothing | Heard::Noted => false,
+                    Heard::Nothing | Heard::Noted => filled,
                     Heard::Changed => true,
                     Heard::Rejected => {
                         let top = view.market.get(self.config.instrument).map(|m| m.top);
@@ -371,7 +373,8 @@ impl MarketMaker {
             OrderUpdate::Fill { tag, side, price, quantity, .. } => {
                 self.slots[side.index()].on_fill(tag, quantity);
                 self.toxicity.on_fill(now_ns, side, price);
-                true
+                // The order's new state follows: deciding before it would amend an order that is over.
+                false
             }
             OrderUpdate::Refused { tag, .. } => {
                 let mut ours = false;
@@ -422,10 +425,7 @@ impl Strategy for MarketMaker {
             | OrderUpdate::Fill { instrument, .. }
             | OrderUpdate::Refused { instrument, .. } => instrument,
         };
-        let wanted = instrument == self.config.instrument && self.note(view, update);
-        // A fill is followed by the order's new state: deciding before it would amend an order that
-        // may be over.
-        if wanted && !matches!(update, OrderUpdate::Fill { .. }) {
+        if instrument == self.config.instrument && self.note(view, update) {
             self.decide(view, intents);
         }
     }

@@ -154,7 +154,7 @@ pub fn manifest_at(reader: &journal::Reader, from: u64) -> Result<Manifest, Mani
 /// Continues a recovered journal with `pipeline`, built for the new session: the state moves over, a
 /// cascade that was cut off is completed in the journal.
 pub fn resume(
-    recovered: Recovered,
+    recovered: &Recovered,
     mut pipeline: Pipeline,
     options: journal::Options,
 ) -> Result<(Pipeline, JournalRecorder), RecoveryError> {

@@ -86,9 +86,9 @@ struct Tally {
 
 /// Runs the command.
 pub(crate) fn run(args: &BacktestArgs) -> anyhow::Result<ExitCode> {
-    let venue = match Venue::from_name(&args.venue) {
-        Some(venue @ (Venue::BinanceSpot | Venue::BinanceUsdm)) => venue,
-        _ => return Err(anyhow!("--venue {}: must be binance-spot or binance-usdm", args.venue)),
+    let Some(venue @ (Venue::BinanceSpot | Venue::BinanceUsdm)) = Venue::from_name(&args.venue)
+    else {
+        return Err(anyhow!("--venue {}: must be binance-spot or binance-usdm", args.venue));
     };
     let profile = if venue == Venue::BinanceSpot { "backtest-spot" } else { "backtest-usdm" };
     let (mut config, origin) = session::read_config(args.config.as_deref(), profile)?;

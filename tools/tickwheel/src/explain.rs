@@ -198,6 +198,13 @@ impl Names {
                 event.price,
                 event.quantity
             ),
+            _ => self.outcome(event, &who),
+        }
+    }
+
+    /// What became of orders, and of the engine itself.
+    fn outcome(&self, event: &Event, who: &str) -> String {
+        match event.kind {
             Kind::ORDER => format!(
                 "order {:016x} of {who}: {} -> {}, {} {} left @ {}",
                 event.id,

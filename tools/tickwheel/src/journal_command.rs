@@ -124,7 +124,7 @@ fn open(dir: &Path) -> anyhow::Result<journal::Reader> {
 }
 
 fn events(reader: &journal::Reader, from: u64) -> impl Iterator<Item = &Event> {
-    reader.records_from(from).map(|record| bytemuck::cast_ref(record))
+    reader.records_from(from).map(bytemuck::cast_ref)
 }
 
 /// Sessions: number, first sequence, time, mode.
@@ -195,7 +195,7 @@ fn mode(start: &Event) -> &'static str {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 fn code_of(found: &journal::Recovery) -> ExitCode {

@@ -1,6 +1,5 @@
 //! The `tickwheel` binary: composition root and all operator commands.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints")]
-#![expect(clippy::float_arithmetic, reason = "rates and percentages in reports")]
 
 mod backtest;
 mod compose;

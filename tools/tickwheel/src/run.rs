@@ -30,7 +30,7 @@ use crate::{compose, doctor, report, session};
 
 use exchange::Exchange;
 use snapshots::Snapshots;
-use supervisor::{Plan, Supervisor};
+use supervisor::{Parts, Plan, Supervisor};
 
 /// Arguments of `tickwheel run`.
 #[derive(Args, Debug)]
@@ -169,19 +169,19 @@ fn start(
         journal_dir,
         baseline,
     };
-    Supervisor::start(plan, core, exchange, requests, producer, snapshots, clock)?.watch()
+    let parts = Parts { core, exchange, requests, producer, snapshots };
+    Supervisor::start(plan, parts, clock)?.watch()
 }
 
 /// Idle policy and core, and why.
 fn placement(config: &Config) -> (IdlePolicy, Option<usize>, String) {
     let cores = core_affinity::get_core_ids().unwrap_or_default();
-    let (idle, why) = match IdlePolicy::from_name(&config.engine.idle) {
-        Some(idle) => (idle, "configured".to_string()),
-        None => {
-            let idle = IdlePolicy::for_host(cores.len(), BUSY_THREAD_COUNT);
-            let need = BUSY_THREAD_COUNT + 1;
-            (idle, format!("{} cores; spin wants {need}", cores.len()))
-        }
+    let (idle, why) = if let Some(idle) = IdlePolicy::from_name(&config.engine.idle) {
+        (idle, "configured".to_string())
+    } else {
+        let idle = IdlePolicy::for_host(cores.len(), BUSY_THREAD_COUNT);
+        let need = BUSY_THREAD_COUNT + 1;
+        (idle, format!("{} cores; spin wants {need}", cores.len()))
     };
     let pin = match config.engine.core.as_str() {
         "none" => None,

@@ -45,7 +45,11 @@ pub(crate) fn exit_code_of(error: &anyhow::Error) -> u8 {
             return match error {
                 RecoveryError::Journal(journal::RecoverError::Refused(_)) => exit::DAMAGED,
                 RecoveryError::Replay(error) => exit_code_of_replay(error),
-                _ => exit::USAGE,
+                RecoveryError::Journal(_)
+                | RecoveryError::Reader(_)
+                | RecoveryError::Writer(_)
+                | RecoveryError::Append(_)
+                | RecoveryError::State(_) => exit::USAGE,
             };
         }
         if let Some(error) = cause.downcast_ref::<ReplayError>() {
@@ -154,7 +158,7 @@ pub(crate) fn open(dir: &Path, wanted: &Wanted<'_>) -> anyhow::Result<Opened> {
     let has_session = recovered.finished.pipeline.is_some();
     let manifest = compose::manifest(wanted.config, wanted.mode, wanted.input, session)?;
     let fresh = || compose::pipeline(&manifest).map_err(|why| anyhow!("{}: {why}", wanted.origin));
-    let (pipeline, recorder) = recovery::resume(recovered, fresh()?, options(dir, wanted)?)
+    let (pipeline, recorder) = recovery::resume(&recovered, fresh()?, options(dir, wanted))
         .with_context(|| format!("continue the journal in {}", dir.display()))?;
     let follower = if has_session {
         let mut twin = fresh()?;
@@ -168,18 +172,20 @@ pub(crate) fn open(dir: &Path, wanted: &Wanted<'_>) -> anyhow::Result<Opened> {
 
 fn hint(error: &RecoveryError, dir: &Path) -> String {
     let dir = dir.display();
-    match error {
-        RecoveryError::Journal(journal::RecoverError::Refused(_)) => format!(
+    if let RecoveryError::Journal(journal::RecoverError::Refused(_)) = error {
+        return format!(
             " (look with `tickwheel journal verify {dir}`, mend with `tickwheel journal repair {dir}`)"
-        ),
-        RecoveryError::Replay(ReplayError::Diverged(_)) => format!(
-            " (this build decides otherwise than the one that wrote it: see `tickwheel replay {dir}`)"
-        ),
-        _ => String::new(),
+        );
     }
+    if let RecoveryError::Replay(ReplayError::Diverged(_)) = error {
+        return format!(
+            " (this build decides otherwise than the one that wrote it: see `tickwheel replay {dir}`)"
+        );
+    }
+    String::new()
 }
 
-fn options(dir: &Path, wanted: &Wanted<'_>) -> anyhow::Result<journal::Options> {
+fn options(dir: &Path, wanted: &Wanted<'_>) -> journal::Options {
     let journal = &wanted.config.journal;
     let durability = match journal.durability.as_str() {
         "power" => journal::Durability::Power,
@@ -189,7 +195,7 @@ fn options(dir: &Path, wanted: &Wanted<'_>) -> anyhow::Result<journal::Options> 
     let hash = config::hash(&seed);
     let mut journal_id = [0; 16];
     journal_id.copy_from_slice(&hash[..16]);
-    Ok(journal::Options {
+    journal::Options {
         durability,
         // 16,384 records of 64 bytes in a MiB.
         segment_records: u64::from(journal.segment_mib) * 16_384,
@@ -199,7 +205,7 @@ fn options(dir: &Path, wanted: &Wanted<'_>) -> anyhow::Result<journal::Options> 
         git_commit: compose::COMMIT.to_string(),
         config_hash: config::hash(&wanted.config.to_toml()),
         ..journal::Options::default()
-    })
+    }
 }
 
 impl Opened {
@@ -232,19 +238,16 @@ pub(crate) fn fault_error(
 
 /// Reads a configuration: a file, or a built-in profile of that name.
 pub(crate) fn read_config(file: Option<&Path>, profile: &str) -> anyhow::Result<(Config, String)> {
-    let (text, origin) = match file {
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("read configuration {}", path.display()))?;
-            (text, path.display().to_string())
-        }
-        None => {
-            let text = config::profile(profile).ok_or_else(|| {
-                let known: Vec<&str> = config::PROFILES.iter().map(|(name, _)| *name).collect();
-                anyhow!("no profile \"{profile}\"; there are {}", known.join(", "))
-            })?;
-            (text.to_string(), format!("profile {profile}"))
-        }
+    let (text, origin) = if let Some(path) = file {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("read configuration {}", path.display()))?;
+        (text, path.display().to_string())
+    } else {
+        let text = config::profile(profile).ok_or_else(|| {
+            let known: Vec<&str> = config::PROFILES.iter().map(|(name, _)| *name).collect();
+            anyhow!("no profile \"{profile}\"; there are {}", known.join(", "))
+        })?;
+        (text.to_string(), format!("profile {profile}"))
     };
     let config = Config::parse(&text, &origin)?;
     Ok((config, origin))

@@ -70,6 +70,16 @@ pub(crate) struct Plan {
     pub(crate) baseline: Baseline,
 }
 
+/// What the supervisor starts and watches.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) core: Core,
+    pub(crate) exchange: Exchange,
+    pub(crate) requests: OutboundConsumer,
+    pub(crate) producer: InboundProducer,
+    pub(crate) snapshots: Snapshots,
+}
+
 /// A running session.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
@@ -99,15 +109,8 @@ struct Summary {
 
 impl Supervisor {
     /// Starts market and core threads.
-    pub(crate) fn start(
-        plan: Plan,
-        core: Core,
-        exchange: Exchange,
-        requests: OutboundConsumer,
-        producer: InboundProducer,
-        snapshots: Snapshots,
-        clock: Clock,
-    ) -> anyhow::Result<Supervisor> {
+    pub(crate) fn start(plan: Plan, parts: Parts, clock: Clock) -> anyhow::Result<Supervisor> {
+        let Parts { core, exchange, requests, producer, snapshots } = parts;
         let signal = Arc::new(AtomicBool::new(false));
         for number in [SIGINT, SIGTERM, SIGHUP] {
             // The second signal of a kind ends the process at once: an operator can always leave.
@@ -320,7 +323,7 @@ impl Supervisor {
                 "some cancels were not confirmed in time; the next start asks for those orders"
             );
         }
-        finish(self.plan, end, self.snapshots, &self.clock, (self.start_ns, &self.reader), failure)
+        finish(&self.plan, end, self.snapshots, &self.clock, (self.start_ns, &self.reader), failure)
     }
 
     fn open_orders(&self) -> Option<u64> {
@@ -345,7 +348,7 @@ fn ending_text(end: &CoreEnd) -> Option<String> {
 
 /// Closes journal, snapshots and stats, and tells what was done.
 fn finish(
-    plan: Plan,
+    plan: &Plan,
     end: CoreEnd,
     snapshots: Snapshots,
     clock: &Clock,

@@ -1,2 +1,45 @@
-//! xtask.
-fn main() {}
+//! The gate: `cargo xtask ci` runs every check that a change must pass, and nothing else does.
+//!
+//! ```text
+//!   cargo xtask ci                     all steps, stops at the first that fails
+//!   cargo xtask ci --only fmt,clippy   these steps
+//!   cargo xtask ci --skip test         all but these
+//!   cargo xtask ci --full              also the tests at release speed with every assertion on
+//!   cargo xtask ci --keep-going        does not stop at a failure
+//!   cargo xtask ci --list              the steps
+//! ```
+//!
+//! **Invariant:** the gate installs nothing and needs nothing but cargo, rustfmt and clippy. A tool that
+//! is not there is named, and its step counts as skipped, never as passed.
+
+#![expect(clippy::print_stdout, reason = "a program for the terminal")]
+#![expect(clippy::print_stderr, reason = "a program for the terminal")]
+
+mod options;
+mod run;
+mod steps;
+
+use std::process::ExitCode;
+
+use options::Command;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match options::parse(&arguments) {
+        Ok(Command::Help) => {
+            println!("{}", options::HELP);
+            ExitCode::SUCCESS
+        }
+        Ok(Command::List) => {
+            for step in steps::STEPS {
+                println!("{:<16} {}", step.name, step.what);
+            }
+            ExitCode::SUCCESS
+        }
+        Ok(Command::Ci(selection)) => run::run(&selection),
+        Err(wrong) => {
+            eprintln!("{wrong:#}\n\n{}", options::HELP);
+            ExitCode::from(2)
+        }
+    }
+}

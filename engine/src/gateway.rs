@@ -126,6 +126,11 @@ impl Gateway {
         self.delayed_count
     }
 
+    /// Most that may wait.
+    pub fn pending_count_max(&self) -> usize {
+        self.pending_count_max
+    }
+
     /// How many wait.
     pub fn pending_count(&self) -> usize {
         self.pending.len()

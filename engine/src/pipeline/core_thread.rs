@@ -136,7 +136,7 @@ impl Core {
     }
 
     fn turn_until_end(&mut self, heartbeat: Option<&Heartbeat>) -> Ending {
-        let mut gauges = Gauges::new(&self.pipeline, &self.stats);
+        let mut gauges = Gauges::new(self);
         let mut tally = Tally::new(&self.pipeline);
         let mut beat_raw = self.clock.raw();
         loop {

@@ -28,10 +28,20 @@ pub(super) struct Gauges {
     costs: ThreadCosts,
     inbound_depth_max: u64,
     cycle_ns_max: u64,
+    /// Records of a segment, a power of two.
+    segment_records: u64,
 }
 
 impl Gauges {
-    pub(super) fn new(pipeline: &Pipeline, stats: &StatsWriter) -> Gauges {
+    pub(super) fn new(core: &Core) -> Gauges {
+        let (pipeline, stats) = (&core.pipeline, &core.stats);
+        let outbound_pending_max = to_u64(pipeline.gateway().pending_count_max());
+        stats.set_limit(CounterId::InboundDepth, core.inbound_depth.limit());
+        stats.set_limit(CounterId::OutboundDepth, core.outbound_depth.limit());
+        stats.set_limit(CounterId::OutboundHeld, outbound_pending_max);
+        stats.set_limit(CounterId::CycleMax, core.settings.cycle_ns_max);
+        let segment_records = core.recorder.writer().identity().segment_records;
+        stats.set_limit(CounterId::JournalSegmentRecords, segment_records);
         for (index, instrument) in pipeline.instruments().iter() {
             stats.name_instrument(
                 usize::from(index),
@@ -51,7 +61,13 @@ impl Gauges {
             stats.set_limit(CounterId::Drawdown, unsigned(account.drawdown_max));
             stats.set_limit(CounterId::NotionalOpen, unsigned(account.gross_notional_max));
         }
-        Gauges { rows_ns: 0, costs: thread_costs(), inbound_depth_max: 0, cycle_ns_max: 0 }
+        Gauges {
+            rows_ns: 0,
+            costs: thread_costs(),
+            inbound_depth_max: 0,
+            cycle_ns_max: 0,
+            segment_records,
+        }
     }
 
     /// Faults and lost processors since the last call. A system call: only after a stall.
@@ -83,6 +99,7 @@ impl Gauges {
             (CounterId::OutboundHeld, to_u64(pipeline.gateway().pending_count())),
             (CounterId::JournalAppended, journal.appended),
             (CounterId::JournalBytes, journal.appended.saturating_mul(64)),
+            (CounterId::JournalSegmentRecords, journal.appended & (self.segment_records - 1)),
             (CounterId::OrdersOpen, to_u64(pipeline.oms().open_count())),
             (CounterId::EventTime, pipeline.time_ns()),
             (CounterId::CycleMax, self.cycle_ns_max),

@@ -1,10 +1,16 @@
 //! Measuring inside the core loop: sampled hops, and a tally of what was recorded.
 
 use crate::clock::Clock;
+use crate::event::kind::KindSet;
 use crate::event::{Event, Kind, OrderState};
+use crate::feed::Feed;
+use crate::gateway::Gateway;
+use crate::oms::Oms;
 use crate::pipeline::probe::{Hop, Probe};
 use crate::pipeline::{Pipeline, Recorder};
+use crate::risk::Gate;
 use crate::stats::{CounterId, HopId, StatsWriter};
+use crate::strategy::Host;
 
 /// Times hops on every `sample_interval`th event, and every event that leads to an order.
 pub(super) struct StatsProbe<'a> {
@@ -150,6 +156,14 @@ impl Tally {
         self.kinds[usize::from(kind.0)]
     }
 
+    /// Records that a stage has looked at.
+    fn seen(&self, interest: KindSet) -> u64 {
+        (0..=127)
+            .filter(|code| interest.contains(Kind(*code)))
+            .map(|code| self.kind(Kind(code)))
+            .sum()
+    }
+
     fn state(&self, state: OrderState) -> u64 {
         self.order_states[usize::from(state.code())]
     }
@@ -166,12 +180,12 @@ impl Tally {
             (CounterId::InboundPublished, inbound),
             (CounterId::TimersFired, self.kind(Kind::CLOCK)),
             (CounterId::CommandsApplied, self.kind(Kind::COMMAND)),
-            (CounterId::FeedEvents, total),
-            (CounterId::StrategyEvents, total),
-            (CounterId::RiskEvents, total),
-            (CounterId::OmsEvents, total),
+            (CounterId::FeedEvents, self.seen(Feed::INTEREST)),
+            (CounterId::StrategyEvents, self.seen(Host::INTEREST)),
+            (CounterId::RiskEvents, self.seen(Gate::INTEREST)),
+            (CounterId::OmsEvents, self.seen(Oms::INTEREST)),
             (CounterId::JournalEvents, total),
-            (CounterId::GatewayEvents, total),
+            (CounterId::GatewayEvents, self.seen(Gateway::INTEREST)),
             (CounterId::BookUpdates, self.kind(Kind::LEVEL)),
             (CounterId::Trades, self.kind(Kind::TRADE)),
             (CounterId::BookTops, self.quotes),

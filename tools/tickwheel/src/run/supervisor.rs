@@ -15,7 +15,9 @@ use engine::event::{CommandCode, Event, session as events};
 use engine::money::Money;
 use engine::pipeline::Pipeline;
 use engine::pipeline::core_thread::{Core, CoreEnd, Ending};
-use engine::stats::{CounterId, HopId, RunState, Snapshot, StatsHandle, StatsReader, ThreadState};
+use engine::stats::{
+    CounterId, Heartbeat, HopId, RunState, Snapshot, StatsHandle, StatsReader, ThreadState,
+};
 use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
@@ -68,6 +70,8 @@ pub(crate) struct Plan {
     pub(crate) json: bool,
     pub(crate) journal_dir: PathBuf,
     pub(crate) baseline: Baseline,
+    /// The journal's helper thread, to be watched.
+    pub(crate) journal: journal::Watch,
 }
 
 /// What the supervisor starts and watches.
@@ -97,6 +101,16 @@ pub(crate) struct Supervisor {
     start_ns: u64,
     summary: Summary,
     snapshot_lost: bool,
+    neighbours: Neighbours,
+}
+
+/// Threads that do not beat themselves: their turns are watched and their beats written for them.
+#[derive(Debug)]
+struct Neighbours {
+    journal: Option<Heartbeat>,
+    journal_turns: u64,
+    snapshot: Option<Heartbeat>,
+    snapshot_turns: u64,
 }
 
 /// Numbers of the last summary line, for rates.
@@ -136,6 +150,13 @@ impl Supervisor {
                 .spawn(move || exchange.run(&control, requests, producer, &clock, &stats))
                 .context("start the market thread")?
         };
+        let register = |name| stats.register_thread(name, BEAT_AGE_NS_MAX, None, start_ns);
+        let neighbours = Neighbours {
+            journal: register("journal"),
+            journal_turns: 0,
+            snapshot: register("snapshot"),
+            snapshot_turns: 0,
+        };
         let summary =
             Summary { at_ns: start_ns, events: 0, on_terminal: std::io::stderr().is_terminal() };
         Ok(Supervisor {
@@ -153,6 +174,7 @@ impl Supervisor {
             start_ns,
             summary,
             snapshot_lost: false,
+            neighbours,
         })
     }
 
@@ -180,6 +202,7 @@ impl Supervisor {
             if self.summary.at_ns + SUMMARY_INTERVAL_NS <= now_ns {
                 self.summarise(now_ns);
             }
+            self.beat_neighbours(now_ns);
             if let Some(dead) = self.find_dead() {
                 failure = Some(dead);
                 break;
@@ -190,10 +213,33 @@ impl Supervisor {
             }
             std::thread::park_timeout(PAUSE);
         }
-        if let Some(heartbeat) = &heartbeat {
-            heartbeat.set_state(ThreadState::Stopped, self.clock.now_ns());
+        let ours = [&heartbeat, &self.neighbours.journal, &self.neighbours.snapshot];
+        for heartbeat in ours.into_iter().flatten() {
+            if heartbeat.state() == ThreadState::Alive {
+                heartbeat.set_state(ThreadState::Stopped, self.clock.now_ns());
+            }
         }
         self.end(failure)
+    }
+
+    fn beat_neighbours(&mut self, now_ns: u64) {
+        let journal_turns = self.plan.journal.status().helper_heartbeat;
+        let snapshot_turns = self.snapshots.shared.turns.load(Ordering::Relaxed);
+        let saved = self.snapshots.shared.saved_sequence.load(Ordering::Relaxed);
+        self.stats.set(CounterId::SnapshotSequence, saved);
+        let neighbours = &mut self.neighbours;
+        if journal_turns != neighbours.journal_turns
+            && let Some(heartbeat) = &neighbours.journal
+        {
+            heartbeat.beat(now_ns);
+        }
+        if snapshot_turns != neighbours.snapshot_turns
+            && let Some(heartbeat) = &neighbours.snapshot
+        {
+            heartbeat.beat(now_ns);
+        }
+        neighbours.journal_turns = journal_turns;
+        neighbours.snapshot_turns = snapshot_turns;
     }
 
     /// The name of a thread that ended though it should run.
@@ -207,9 +253,18 @@ impl Supervisor {
                 "the market thread is dead: trading is halted, orders are cancelled".to_string(),
             );
         }
+        if self.plan.journal.status().helper == journal::HelperState::Dead {
+            self.tell_dead(THREAD_JOURNAL);
+            return Some(
+                "the journal's helper thread is dead: nothing is synced any more".to_string(),
+            );
+        }
         if self.snapshots.has_ended() && !self.snapshot_lost {
             // The engine goes on: the next start replays more.
             self.snapshot_lost = true;
+            if let Some(heartbeat) = &self.neighbours.snapshot {
+                heartbeat.set_state(ThreadState::Dead, self.clock.now_ns());
+            }
             let now_ns = self.clock.now_ns();
             self.stats.error(
                 1,
@@ -223,8 +278,12 @@ impl Supervisor {
         for thread in &snapshot.threads {
             let age_ns = now_ns.saturating_sub(thread.last_beat_ns);
             if thread.state == ThreadState::Alive && 5 * BEAT_AGE_NS_MAX < age_ns {
-                if thread.name != "core" {
-                    self.tell_dead(THREAD_JOURNAL);
+                match thread.name.as_str() {
+                    "market" => self.tell_dead(THREAD_MARKET),
+                    "journal" => self.tell_dead(THREAD_JOURNAL),
+                    // Late snapshots cost time at the next start, not now.
+                    "snapshot" => continue,
+                    _ => {}
                 }
                 return Some(format!(
                     "thread {} has not moved for {}",

@@ -175,9 +175,12 @@ impl Pipeline {
         let sequence = self.ring.begin(inbound.at(self.time_ns));
         self.inbound_count += 1;
         edges.probe.begin(sequence);
-        while self.cursors[STAGE_COUNT - 1] < self.ring.head() {
+        // The first cursor stood at the head when its round began: it is behind as long as any stage of
+        // that round added something, which the stages before that one have still to see.
+        while self.cursors[0] < self.ring.head() {
             self.run_stages(edges.probe);
         }
+        debug_assert!(self.cursors.iter().all(|cursor| *cursor == self.ring.head()));
         if self.inbound_count & (self.state_hash_interval - 1) == 0 {
             self.push_state_hash(sequence);
         }

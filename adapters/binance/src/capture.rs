@@ -22,7 +22,7 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// Why a capture cannot be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot open capture {path}: {source}")]
+#[error("cannot open capture {path}")]
 pub struct CaptureError {
     /// The file.
     pub path: String,

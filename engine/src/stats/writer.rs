@@ -161,6 +161,19 @@ impl StatsWriter {
         Ok(writer)
     }
 
+    /// To be called after the last write of an orderly end: puts the numbers into the data directory
+    /// as a plain file and gives the shared memory back. Nothing to do for a plain file.
+    pub fn settle(&self) -> io::Result<()> {
+        if !fs::symlink_metadata(&self.path)?.is_symlink() {
+            return Ok(());
+        }
+        let target = fs::read_link(&self.path)?;
+        let copy = self.path.with_extension("tws.new");
+        fs::copy(&target, &copy)?;
+        fs::rename(&copy, &self.path)?;
+        remove_if_there(&target)
+    }
+
     /// The file (or the link to it) that readers open.
     pub fn path(&self) -> &Path {
         &self.path

@@ -46,20 +46,39 @@ pub(crate) struct BacktestArgs {
 struct Quarantine {
     file: Option<std::fs::File>,
     path: PathBuf,
-    /// Reason, how many, the first line.
-    reasons: Vec<(String, u64, u64)>,
+    reasons: Vec<Reason>,
     count: u64,
+}
+
+/// One reason for putting input aside.
+#[derive(Debug)]
+struct Reason {
+    name: &'static str,
+    count: u64,
+    first_line: u64,
+    first_error: String,
 }
 
 /// Bytes of a refused line that are kept.
 const KEPT_SIZE_BYTES_MAX: usize = 65_536;
 
 impl Quarantine {
-    fn put(&mut self, line: u64, reason: &str, text: &str, raw: &[u8]) -> anyhow::Result<()> {
+    fn put(
+        &mut self,
+        line: u64,
+        reason: &'static str,
+        text: &str,
+        raw: &[u8],
+    ) -> anyhow::Result<()> {
         self.count += 1;
-        match self.reasons.iter_mut().find(|(known, _, _)| known == reason) {
-            Some((_, number, _)) => *number += 1,
-            None => self.reasons.push((reason.to_string(), 1, line)),
+        match self.reasons.iter_mut().find(|known| known.name == reason) {
+            Some(known) => known.count += 1,
+            None => self.reasons.push(Reason {
+                name: reason,
+                count: 1,
+                first_line: line,
+                first_error: text.to_string(),
+            }),
         }
         if self.file.is_none() {
             let file = std::fs::File::create(&self.path)
@@ -170,10 +189,9 @@ fn play(
     }
     bar.finish();
     let Some(mut simulation) = simulation else {
-        let first =
-            quarantine.reasons.first().map_or_else(String::new, |(reason, number, line)| {
-                format!(" ({number} lines are {reason}, the first is line {line})")
-            });
+        let first = quarantine.reasons.first().map_or_else(String::new, |reason| {
+            format!(" ({} lines are {}: {})", reason.count, reason.name, reason.first_error)
+        });
         let path = args.capture.display();
         return Err(
             session::Coded::new(exit::DAMAGED, format!("{path}: holds no frame{first}")).into()
@@ -233,9 +251,10 @@ fn finish(
     let reasons: Vec<_> = quarantine
         .reasons
         .iter()
-        .map(
-            |(reason, number, line)| json!({"reason": reason, "count": number, "first_line": line}),
-        )
+        .map(|reason| {
+            json!({"reason": reason.name, "count": reason.count, "first_line": reason.first_line,
+                   "first_error": reason.first_error})
+        })
         .collect();
     let report = SessionReport {
         events: pipeline.inbound_count(),
@@ -272,8 +291,14 @@ fn finish(
             count(counters.gap_count)
         );
     }
-    for (reason, number, line) in &quarantine.reasons {
-        println!("aside    {} lines {reason}, the first is line {line}", count(*number));
+    for reason in &quarantine.reasons {
+        println!(
+            "aside    {} lines {}, the first is line {}: {}",
+            count(reason.count),
+            reason.name,
+            reason.first_line,
+            reason.first_error
+        );
     }
     if 0 < quarantine.count {
         println!("         kept in {}", quarantine.path.display());

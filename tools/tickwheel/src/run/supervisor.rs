@@ -436,6 +436,9 @@ fn finish(
     let failure = failure.or(journal_failure);
     let state = if failure.is_none() { RunState::Stopped } else { RunState::Failed };
     stats.set_state(state, clock.now_ns());
+    if let Err(error) = stats.settle() {
+        eprintln!("the stats file stays in shared memory: {error}");
+    }
     let counters = pipeline.oms().counters();
     let numbers = reader.snapshot().ok();
     let report = SessionReport {

@@ -1,4 +1,5 @@
-//! Scenarios, and the shape and order of the house as tests.
+//! Scenarios, fuzz targets on their seeds, and the shape and order of the house as tests.
 
 mod architecture;
+mod fuzz_replay;
 mod tidy;

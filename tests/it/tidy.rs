@@ -109,7 +109,7 @@ fn machine(source: &Source) -> Vec<String> {
 }
 
 fn foreign_packages(source: &Source) -> Vec<String> {
-    if !source.path.ends_with("Cargo.lock") {
+    if !source.is("lock") {
         return Vec::new();
     }
     lines(source, "a package from elsewhere", |line| {
@@ -139,7 +139,7 @@ fn sources_are_ascii() {
 #[test]
 fn no_line_ends_with_a_blank_and_every_file_with_a_newline() {
     let mut sources = all();
-    sources.retain(|source| !source.path.ends_with(".lock"));
+    sources.retain(|source| !source.is("lock"));
     assert_none("blanks:", &broken_by(&sources, blanks_and_ends));
 }
 

@@ -1,1 +1,3 @@
-//! The seeded simulator.
+//! The seeded simulator: what scenarios, fuzz targets and crash tests stand on.
+
+pub mod fuzz;

@@ -11,6 +11,13 @@ pub(crate) struct Source {
     pub(crate) text: String,
 }
 
+impl Source {
+    /// Whether the name ends with `.extension`.
+    pub(crate) fn is(&self, extension: &str) -> bool {
+        self.path.rsplit_once('.').is_some_and(|(_, found)| found == extension)
+    }
+}
+
 /// The kinds of files that people write. Data (captures, golden files, images) is not text for us.
 const EXTENSIONS: &[&str] = &["rs", "toml", "md", "lock", "sh", "yml", "yaml", "sql", "service"];
 /// Files without an extension that people write.
@@ -37,7 +44,7 @@ pub(crate) fn all() -> Vec<Source> {
 /// The Rust sources.
 pub(crate) fn rust() -> Vec<Source> {
     let mut found = all();
-    found.retain(|source| source.path.ends_with(".rs"));
+    found.retain(|source| source.is("rs"));
     found
 }
 

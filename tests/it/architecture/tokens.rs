@@ -53,7 +53,7 @@ fn is_word(byte: u8) -> bool {
     byte == b'_' || byte.is_ascii_alphanumeric() || !byte.is_ascii()
 }
 
-impl<'a> Lexer<'a> {
+impl Lexer<'_> {
     /// The byte `ahead` of the present place; 0 after the end.
     fn peek(&self, ahead: usize) -> u8 {
         self.source.as_bytes().get(self.at + ahead).copied().unwrap_or(0)
@@ -61,7 +61,9 @@ impl<'a> Lexer<'a> {
 
     fn skip(&mut self, count: usize) {
         let end = (self.at + count).min(self.source.len());
-        self.line += self.source.as_bytes()[self.at..end].iter().filter(|b| **b == b'\n').count();
+        // The end of a skip need not be the border of a character.
+        let skipped = &self.source.as_bytes()[self.at..end];
+        self.line += skipped.split(|byte| *byte == b'\n').count() - 1;
         self.at = end;
     }
 
@@ -159,7 +161,7 @@ impl<'a> Lexer<'a> {
         }
         let text = &self.source[self.at..self.at + length];
         // `1e-3`: the sign ends the run of word bytes. `1usize-3` is a difference.
-        let is_cut = text.strip_suffix(['e', 'E']).is_some_and(|mantissa| digits(mantissa));
+        let is_cut = text.strip_suffix(['e', 'E']).is_some_and(digits);
         if is_decimal && is_cut && matches!(self.peek(length), b'+' | b'-') {
             length += 1 + self.word_length(length + 1);
             kind = Kind::Float;

@@ -99,7 +99,7 @@ fn dead_links(
 
 fn documents() -> Vec<Source> {
     let mut found = all();
-    found.retain(|source| source.path.ends_with(".md"));
+    found.retain(|source| source.is("md"));
     found
 }
 

@@ -194,6 +194,36 @@ fn a_mute_peer_is_left_and_tried_again() {
 }
 
 #[test]
+fn only_a_lasting_connection_makes_the_waits_short_again() {
+    const CUTS: usize = 8;
+    let peer = Peer::run(|listener| {
+        for _ in 0..CUTS {
+            drop(accept(listener));
+        }
+        drain(accept(listener).get_ref());
+    });
+    let (clock, time) = Clock::manual(1_000);
+    let (mut poller, _) = poller_with(&peer, eager());
+    let (min, max) = (eager().backoff_ns_min, eager().backoff_ns_max);
+    let mut log = Log::default();
+    run_until(&mut poller, &clock, &mut log, |log| {
+        // Time passes only while the session waits, so that no connection lasts.
+        if log.changes.last().is_some_and(|change| change.starts_with("closed")) {
+            time.advance(max);
+        }
+        log.count("open") == CUTS + 1
+    });
+    assert_eq!(log.retries_ns.len(), CUTS);
+    assert!(max / 2 <= log.retries_ns[CUTS - 1], "{:?}", log.retries_ns);
+
+    time.advance(eager().idle_ns_max);
+    run_until(&mut poller, &clock, &mut log, |log| log.count("mute") == 1);
+    assert!(log.retries_ns[CUTS] <= min, "{:?}", log.retries_ns);
+    drop(poller);
+    peer.join();
+}
+
+#[test]
 fn a_handshake_that_never_ends_meets_its_deadline() {
     let peer = Peer::run(|listener| {
         let mut tcp = accept_tcp(listener);

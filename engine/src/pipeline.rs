@@ -204,10 +204,11 @@ impl Pipeline {
             return Err(fault);
         }
         self.time_ns = self.time_ns.max(inbound.time_ns);
-        let sequence = self.ring.begin(inbound.at(self.time_ns));
+        let event = self.ring.begin_at(inbound, self.time_ns);
+        let sequence = event.sequence;
         self.inbound_count += 1;
         edges.probe.begin(sequence);
-        self.run_cascade(sequence, edges.probe);
+        self.run_cascade(&event, edges.probe);
         if self.inbound_count & (self.state_hash_interval - 1) == 0 {
             self.push_state_hash(sequence);
         }
@@ -223,16 +224,16 @@ impl Pipeline {
 
     /// Runs every stage until nothing new is left.
     #[inline]
-    fn run_cascade<P: Probe>(&mut self, sequence: u64, probe: &mut P) {
-        let event = *self.ring.get(sequence);
+    fn run_cascade<P: Probe>(&mut self, event: &Event, probe: &mut P) {
+        let sequence = event.sequence;
         let listeners = LISTENERS[usize::from(event.kind.0)];
         if listeners & (1 << FEED) != 0 {
-            let mut out = Emitter::new(&mut self.ring, &event);
-            self.feed.apply(&event, &mut self.market, &mut out);
+            let mut out = Emitter::new(&mut self.ring, event);
+            self.feed.apply(event, &mut self.market, &mut out);
         }
         // Most events are levels inside a depth run: the feed takes them, nobody else would do anything.
         let others = listeners & !(1 << FEED);
-        let is_over = others == 0 || (others == 1 << HOST && Host::passes_over(&event));
+        let is_over = others == 0 || (others == 1 << HOST && Host::passes_over(event));
         if is_over && self.ring.head() == sequence {
             probe.mark(Hop::Feed);
             return;

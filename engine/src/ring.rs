@@ -58,16 +58,8 @@ impl Ring {
         // By whole words, from registers to both places: a copy of 64 bytes that was just patched field by
         // field is read before the processor has put the pieces together, which costs more than the copy.
         let words: &[u64; 8] = bytemuck::cast_ref(inbound);
-        let words = [
-            self.head,
-            0,
-            time_ns,
-            words[3],
-            words[4],
-            words[5],
-            words[6],
-            words[7] & 0xffff_ffff,
-        ];
+        let words =
+            [self.head, 0, time_ns, words[3], words[4], words[5], words[6], words[7] & 0xffff_ffff];
         let index = self.index(self.head);
         let slot: &mut [u64; 8] = bytemuck::cast_mut(&mut self.slots[index]);
         *slot = words;

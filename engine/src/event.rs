@@ -51,6 +51,8 @@ pub mod flags {
 pub const NO_INSTRUMENT: u16 = u16::MAX;
 /// `source` of decisions that belong to no strategy.
 pub const NO_STRATEGY: u16 = u16::MAX;
+/// Most strategies in one engine: `source` of a decision is below it. Arbitrary.
+pub const STRATEGY_COUNT_MAX: usize = 256;
 
 /// One event. See the module's drawing; the meaning of the payload words is listed at [`Kind`].
 #[derive(Clone, Copy, PartialEq, Eq, Pod, Zeroable)]

@@ -18,13 +18,12 @@
 mod tests;
 
 use crate::event::kind::KindSet;
-use crate::event::{Event, Kind, NO_STRATEGY, Side, flags};
+use crate::event::{Event, Kind, NO_STRATEGY, STRATEGY_COUNT_MAX, Side, flags};
 use crate::instrument::{Instrument, InstrumentIndex, InstrumentTable};
 use crate::market::{InstrumentMarket, Market};
 use crate::money::Money;
 use crate::ring::Emitter;
 use crate::state::{LoadError, Loader, Saver, State, mix};
-use crate::strategy::host::STRATEGY_COUNT_MAX;
 
 /// What one strategy has in one instrument.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -30,6 +30,7 @@ mod tests;
 
 use crate::event::kind::KindSet;
 use crate::event::order::{Execution, execution};
+use crate::event::session::strategy_state::DISABLED;
 use crate::event::{
     CommandCode, Event, Kind, NO_STRATEGY, OrderState, OrderTerms, ReportCode, flags,
 };
@@ -37,7 +38,6 @@ use crate::ids;
 use crate::instrument::InstrumentTable;
 use crate::ring::Emitter;
 use crate::state::mix;
-use crate::strategy::host::DISABLED;
 
 pub use executions::EXECUTION_COUNT_MAX;
 pub use order::Order;

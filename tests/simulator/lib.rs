@@ -15,6 +15,7 @@
 //BIN pub mod bookkeeper;
 //BIN pub mod capture;
 pub mod compose;
+pub mod fuzz;
 //BIN pub mod gambler;
 pub mod random;
 pub mod scratch;

@@ -1,3 +1,5 @@
+//! The workload is what it says, and the same every time.
+
 use engine::event::BookState;
 
 use super::*;

@@ -39,6 +39,14 @@ impl Mode {
     }
 }
 
+/// What a strategy may do, in `code` of `STRATEGY_STATE`. Never renumber.
+pub mod strategy_state {
+    /// It may trade.
+    pub const ENABLED: u16 = 1;
+    /// It may not trade; its orders are cancelled.
+    pub const DISABLED: u16 = 2;
+}
+
 /// Operator command, in `code` of `COMMAND`. Never renumber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]

@@ -1,1 +1,1 @@
-
+//! What the pipeline does as a whole.

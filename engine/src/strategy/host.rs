@@ -4,7 +4,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{Intents, MarketChange, OrderUpdate, Strategy, View};
 use crate::event::kind::KindSet;
-use crate::event::{BookState, CommandCode, Event, Kind, NO_STRATEGY, OrderState, flags};
+use crate::event::session::strategy_state::{DISABLED, ENABLED};
+use crate::event::{
+    BookState, CommandCode, Event, Kind, NO_STRATEGY, OrderState, STRATEGY_COUNT_MAX, flags,
+};
 use crate::instrument::InstrumentTable;
 use crate::market::Market;
 use crate::ring::Emitter;
@@ -20,14 +23,8 @@ pub mod why {
     pub const ENABLED: u32 = 3;
 }
 
-/// `code` of `STRATEGY_STATE`: may trade.
-pub const ENABLED: u16 = 1;
-/// `code` of `STRATEGY_STATE`: may not trade; its orders are cancelled.
-pub const DISABLED: u16 = 2;
 /// `code` of an `ANOMALY`: a strategy asked for more than `INTENT_COUNT_MAX` things at once.
 pub const ANOMALY_INTENTS_DROPPED: u16 = 10;
-/// Most strategies in one engine. Arbitrary.
-pub const STRATEGY_COUNT_MAX: usize = 256;
 
 struct Slot {
     strategy: Box<dyn Strategy>,
@@ -116,6 +113,13 @@ impl Host {
             }
         }
         hash
+    }
+
+    /// Whether [`Host::apply`] does nothing on this event whatever the state: strategies hear of a run
+    /// when it ends. The pipeline asks before it starts the host for every level.
+    #[inline]
+    pub const fn passes_over(event: &Event) -> bool {
+        matches!(event.kind, Kind::LEVEL | Kind::DEPTH | Kind::QUOTE) && !event.is_last()
     }
 
     /// Handles one event.

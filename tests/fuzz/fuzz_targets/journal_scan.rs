@@ -1,0 +1,8 @@
+//! Records of a segment, by libFuzzer.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let target = simulator::fuzz::Target::find("journal_scan").expect("the target exists");
+    (target.run)(data);
+});

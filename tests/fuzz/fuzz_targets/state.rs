@@ -1,0 +1,8 @@
+//! Saved states, by libFuzzer.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let target = simulator::fuzz::Target::find("state").expect("the target exists");
+    (target.run)(data);
+});

@@ -42,14 +42,14 @@ fn a_mistake_is_named_with_file_key_value_and_range() {
     check("tick = \"0.01\"", "tick = \"0.001\"", &["BTCUSD.tick", "0.001", "2 decimal places"]);
     check("tick = \"0.01\"", "tick = 0.01", &["quotes"]);
     check("tick = \"0.01\"", "tick = \"1e-2\"", &["1e-2"]);
-    check("symbol = \"BTCUSD\"", "symbol = \"BTC\"", &["BTCUSD"]);
+    check("symbol = \"BTCUSD\"", "symbol = \"BTC\"", &["market.instrument BTC", "synthetic"]);
     check("idle = \"auto\"", "idle = \"sleepy\"", &["engine.idle", "sleepy", "park"]);
 }
 
 #[test]
 fn a_missing_limit_is_not_filled_in() {
     let cut = paper().split("[[risk.instrument]]").next().unwrap().to_string();
-    let rest = paper().split("# Strategies").nth(1).unwrap();
+    let rest = paper().split("# Strategies.").nth(1).unwrap();
     let config = Config::parse(&format!("{cut}{rest}"), "cut").unwrap();
     let table = config.instruments("cut").unwrap();
     let limits = config.limits(&table, "cut").unwrap();

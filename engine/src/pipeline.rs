@@ -100,12 +100,46 @@ pub struct Edges<'a, R, O, P> {
 
 const STAGE_COUNT: usize = 6;
 
-/// Stages, market, core ring and cursors of one engine.
+// Bits of the stages in `LISTENERS`, and their cursors' indices, in the order of the flow.
+const FEED: usize = 0;
+const HOST: usize = 1;
+const GATE: usize = 2;
+const OMS: usize = 3;
+const LEDGER: usize = 4;
+const GATEWAY: usize = 5;
+
+/// By code of the kind: which stages look at it. One load answers for all six.
+const LISTENERS: [u8; 256] = listeners();
+
+const fn listeners() -> [u8; 256] {
+    let interests = [
+        Feed::INTEREST,
+        Host::INTEREST,
+        Gate::INTEREST,
+        Oms::INTEREST,
+        Ledger::INTEREST,
+        Gateway::INTEREST,
+    ];
+    let mut table = [0; 256];
+    let mut code = 0_u8;
+    // The codes of a `KindSet` end at 127.
+    while code < 128 {
+        let mut stage = 0;
+        while stage < STAGE_COUNT {
+            if interests[stage].contains(Kind(code)) {
+                table[code as usize] |= 1 << stage;
+            }
+            stage += 1;
+        }
+        code += 1;
+    }
+    table
+}
+
+/// Stages, market and core ring of one engine.
 #[derive(Debug)]
 pub struct Pipeline {
     ring: Ring,
-    cursors: [u64; STAGE_COUNT],
-    recorded: u64,
     market: Market,
     feed: Feed,
     host: Host,
@@ -138,8 +172,6 @@ impl Pipeline {
         };
         Pipeline {
             ring: Ring::new(config.ring_slot_count, 0),
-            cursors: [0; STAGE_COUNT],
-            recorded: 0,
             market: Market::new(instruments.count()),
             feed: Feed::new(config.feed, &instruments),
             host: Host::new(strategies, instruments.clone()),
@@ -172,12 +204,11 @@ impl Pipeline {
             return Err(fault);
         }
         self.time_ns = self.time_ns.max(inbound.time_ns);
-        let sequence = self.ring.begin(inbound.at(self.time_ns));
+        let event = self.ring.begin_at(inbound, self.time_ns);
+        let sequence = event.sequence;
         self.inbound_count += 1;
         edges.probe.begin(sequence);
-        while self.cursors[STAGE_COUNT - 1] < self.ring.head() {
-            self.run_stages(edges.probe);
-        }
+        self.run_cascade(&event, edges.probe);
         if self.inbound_count & (self.state_hash_interval - 1) == 0 {
             self.push_state_hash(sequence);
         }
@@ -191,56 +222,65 @@ impl Pipeline {
         outcome
     }
 
-    /// Every stage walks its cursor to the head once. What a later stage adds is seen in the next round.
+    /// Runs every stage until nothing new is left.
     #[inline]
-    fn run_stages<P: Probe>(&mut self, probe: &mut P) {
+    fn run_cascade<P: Probe>(&mut self, event: &Event, probe: &mut P) {
+        let sequence = event.sequence;
+        let listeners = LISTENERS[usize::from(event.kind.0)];
+        if listeners & (1 << FEED) != 0 {
+            let mut out = Emitter::new(&mut self.ring, event);
+            self.feed.apply(event, &mut self.market, &mut out);
+        }
+        // Most events are levels inside a depth run: the feed takes them, nobody else would do anything.
+        let others = listeners & !(1 << FEED);
+        let is_over = others == 0 || (others == 1 << HOST && Host::passes_over(event));
+        if is_over && self.ring.head() == sequence {
+            probe.mark(Hop::Feed);
+            return;
+        }
+        // A cursor stands on the last event that its stage has seen.
+        let mut cursors = [sequence - 1; STAGE_COUNT];
+        cursors[FEED] = sequence;
+        while cursors[GATEWAY] < self.ring.head() {
+            self.run_stages(&mut cursors, probe);
+        }
+    }
+
+    /// Every stage walks its cursor to the head once. What a later stage adds is seen in the next round.
+    fn run_stages<P: Probe>(&mut self, cursors: &mut [u64; STAGE_COUNT], probe: &mut P) {
         // 1. Books and their quality.
-        while let Some(event) = next(&mut self.cursors[0], &self.ring) {
-            if Feed::INTEREST.contains(event.kind) {
-                self.feed.apply(
-                    &event,
-                    &mut self.market,
-                    &mut Emitter::new(&mut self.ring, &event),
-                );
-            }
+        while let Some(event) = next(FEED, cursors, &self.ring) {
+            let mut out = Emitter::new(&mut self.ring, &event);
+            self.feed.apply(&event, &mut self.market, &mut out);
         }
         probe.mark(Hop::Feed);
         // 2. What the strategies want.
-        while let Some(event) = next(&mut self.cursors[1], &self.ring) {
-            if Host::INTEREST.contains(event.kind) {
-                self.host.apply(&event, &self.market, &mut Emitter::new(&mut self.ring, &event));
-            }
+        while let Some(event) = next(HOST, cursors, &self.ring) {
+            self.host.apply(&event, &self.market, &mut Emitter::new(&mut self.ring, &event));
         }
         probe.mark(Hop::Strategy);
         // 3. Whether they may.
-        while let Some(event) = next(&mut self.cursors[2], &self.ring) {
-            if Gate::INTEREST.contains(event.kind) {
-                self.gate.apply(&event, &self.market, &mut Emitter::new(&mut self.ring, &event));
-            }
+        while let Some(event) = next(GATE, cursors, &self.ring) {
+            self.gate.apply(&event, &self.market, &mut Emitter::new(&mut self.ring, &event));
         }
         probe.mark(Hop::Risk);
         // 4. Orders and what became of them.
-        while let Some(event) = next(&mut self.cursors[3], &self.ring) {
-            if Oms::INTEREST.contains(event.kind) {
-                self.oms.apply(&event, &mut Emitter::new(&mut self.ring, &event));
-            }
+        while let Some(event) = next(OMS, cursors, &self.ring) {
+            self.oms.apply(&event, &mut Emitter::new(&mut self.ring, &event));
         }
         // 5. Positions and money.
-        while let Some(event) = next(&mut self.cursors[4], &self.ring) {
-            if Ledger::INTEREST.contains(event.kind) {
-                self.ledger.apply(&event, &mut Emitter::new(&mut self.ring, &event));
-            }
+        while let Some(event) = next(LEDGER, cursors, &self.ring) {
+            self.ledger.apply(&event, &mut Emitter::new(&mut self.ring, &event));
         }
         probe.mark(Hop::Oms);
         // 6. What leaves.
-        while let Some(event) = next(&mut self.cursors[5], &self.ring) {
-            if Gateway::INTEREST.contains(event.kind) {
-                self.gateway.apply(&event, &mut Emitter::new(&mut self.ring, &event));
-            }
+        while let Some(event) = next(GATEWAY, cursors, &self.ring) {
+            self.gateway.apply(&event, &mut Emitter::new(&mut self.ring, &event));
         }
         probe.mark(Hop::Gateway);
     }
 
+    #[cold]
     fn push_state_hash(&mut self, cause: u64) {
         let mut event = Event::new(Kind::STATE_HASH);
         event.price = self.rolling_hash.cast_signed();
@@ -249,7 +289,6 @@ impl Pipeline {
         event.flags = flags::LAST;
         let cause = *self.ring.get(cause);
         Emitter::new(&mut self.ring, &cause).emit(event);
-        self.cursors = [self.ring.head(); STAGE_COUNT];
     }
 
     #[inline]
@@ -257,13 +296,12 @@ impl Pipeline {
         if self.ring.overflowed() {
             return Err(Fault::CascadeTooLong { sequence });
         }
-        while self.recorded < self.ring.head() {
-            let event = self.ring.get(self.recorded + 1);
+        for sequence in sequence..=self.ring.head() {
+            let event = self.ring.get(sequence);
             if !recorder.record(event) {
-                return Err(Fault::NotRecorded { sequence: event.sequence });
+                return Err(Fault::NotRecorded { sequence });
             }
             self.rolling_hash = mix_event(self.rolling_hash, event);
-            self.recorded += 1;
         }
         Ok(())
     }
@@ -378,18 +416,24 @@ impl Pipeline {
     }
 }
 
-/// The event after `cursor`, and moves it; `None` at the head.
+/// The next event that `stage` looks at, and moves its cursor there; `None` when it stands at the head.
 #[inline]
-fn next(cursor: &mut u64, ring: &Ring) -> Option<Event> {
-    if *cursor == ring.head() {
-        return None;
+fn next(stage: usize, cursors: &mut [u64; STAGE_COUNT], ring: &Ring) -> Option<Event> {
+    let mut cursor = cursors[stage];
+    while cursor < ring.head() {
+        cursor += 1;
+        let event = ring.get(cursor);
+        if LISTENERS[usize::from(event.kind.0)] & (1 << stage) != 0 {
+            cursors[stage] = cursor;
+            return Some(*event);
+        }
     }
-    *cursor += 1;
-    Some(*ring.get(*cursor))
+    cursors[stage] = cursor;
+    None
 }
 
 impl State for Pipeline {
-    /// Only between two inbound events, when every cursor stands at the head.
+    /// Only between two inbound events, when every stage has seen everything.
     fn save(&self, out: &mut Saver) {
         out.u32(STATE_VERSION);
         out.u64(self.ring.head());
@@ -409,8 +453,6 @@ impl State for Pipeline {
             return Err(from.invalid("version of the saved state"));
         }
         self.ring.restart_after(from.u64()?);
-        self.cursors = [self.ring.head(); STAGE_COUNT];
-        self.recorded = self.ring.head();
         self.time_ns = from.u64()?;
         self.inbound_count = from.u64()?;
         self.rolling_hash = from.u64()?;

@@ -146,6 +146,18 @@ pub enum StopKind {
     SequenceBreak(u64),
 }
 
+impl std::fmt::Display for StopKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Blank => f.write_str("no record here, but something behind it"),
+            Self::Whole => f.write_str("a whole record without its commit word"),
+            Self::Torn => f.write_str("pieces of a record that was never committed"),
+            Self::BadCheck => f.write_str("the record's checksum is wrong"),
+            Self::SequenceBreak(found) => write!(f, "an intact record with sequence {found}"),
+        }
+    }
+}
+
 /// What lies behind that place, to the end of the last segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum After {

@@ -15,9 +15,9 @@ use std::time::Duration;
 use crate::chain::{ChainWriter, FLAG_CLOSED};
 use crate::files::{Context, FileError, Lock, sync_dir};
 use crate::layout::Identity;
+use crate::options::{Options, header_of};
 use crate::segment::Segment;
 use crate::status::{Durability, HelperState, Shared};
-use crate::writer::{Options, header_of};
 
 /// Pause between turns under `Process`: short against a segment (70 ms at 15 M records/s), long for the host.
 const PAUSE_PROCESS: Duration = Duration::from_millis(2);

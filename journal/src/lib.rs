@@ -23,6 +23,7 @@ mod faults;
 mod files;
 mod helper;
 mod layout;
+mod options;
 mod reader;
 mod record;
 mod recovery;
@@ -44,6 +45,7 @@ pub use layout::{
     CHAIN_ENTRY_SIZE_BYTES, FORMAT_VERSION, HEADER_SIZE_BYTES, HeaderFault, Identity,
     RECORD_SIZE_BYTES, SegmentHeader, check_header_page,
 };
+pub use options::Options;
 pub use reader::{Reader, ReaderError, RecordsFrom, Segments};
 pub use record::Record;
 pub use recovery::{Finding, RecoverError, Recovery, SegmentInfo, What, inspect, recover};
@@ -52,4 +54,4 @@ pub use scan::{Scan, Stop, scan_bytes};
 pub use status::{Durability, HelperState, Status, Watch};
 pub use tail::{Tail, TailError};
 pub use verify::{Damage, VerifyError, VerifyReport, verify};
-pub use writer::{AppendError, CloseError, Options, Writer, WriterError};
+pub use writer::{AppendError, CloseError, Writer, WriterError};

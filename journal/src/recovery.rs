@@ -53,6 +53,45 @@ pub enum What {
     Io(i32),
 }
 
+impl std::fmt::Display for What {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Place(kind) => kind.fmt(f),
+            Self::Header(HeaderFault::Header) => {
+                f.write_str("both copies of the header are damaged")
+            }
+            Self::Header(HeaderFault::HeaderCopy) => {
+                f.write_str("one copy of the header is damaged")
+            }
+            Self::Header(HeaderFault::Link) => f.write_str("the link line is damaged"),
+            Self::Header(HeaderFault::Mark) => f.write_str("the sync mark is damaged"),
+            Self::Header(HeaderFault::Reserved) => f.write_str("bytes that must be zero are not"),
+            Self::Header(HeaderFault::Magic) => f.write_str("not a segment of a journal"),
+            Self::Header(HeaderFault::Version(version)) => {
+                write!(f, "format version {version} is not known to this program")
+            }
+            Self::Header(HeaderFault::Values) => f.write_str("the header has impossible values"),
+            Self::Length { expected, found } => {
+                write!(f, "the file has {found} bytes, {expected} are due")
+            }
+            Self::Missing => f.write_str("the file is missing"),
+            Self::Foreign => f.write_str("the file belongs to another journal or another place"),
+            Self::Chain(ChainFault::Missing) => f.write_str("the chain file is missing"),
+            Self::Chain(ChainFault::Header) => f.write_str("the head of the chain file is damaged"),
+            Self::Chain(ChainFault::Empty) => f.write_str("the chain file is empty"),
+            Self::Chain(ChainFault::Entry(entry)) => write!(f, "chain entry {entry} is damaged"),
+            Self::Chain(ChainFault::Order(entry)) => {
+                write!(f, "chain entry {entry} does not continue the one before it")
+            }
+            Self::Tampered => {
+                f.write_str("the records do not hash to the chain: they were changed")
+            }
+            Self::Link => f.write_str("the link line is not the chain's hash at that place"),
+            Self::Io(errno) => write!(f, "the system answers errno {errno}"),
+        }
+    }
+}
+
 /// The place that decided the case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -69,7 +108,7 @@ pub struct Finding {
 impl std::fmt::Display for Finding {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { path, offset, sequence, what } = self;
-        write!(formatter, "{} offset {offset} sequence {sequence}: {what:?}", path.display())
+        write!(formatter, "{} offset {offset} sequence {sequence}: {what}", path.display())
     }
 }
 

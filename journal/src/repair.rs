@@ -92,7 +92,8 @@ pub struct RepairPlan {
     pub case: Case,
     /// Sequence of the last record that is kept.
     pub keep_through: u64,
-    /// Good records that are lost by the cut because the operator wants it so; 0 with the proposed cut.
+    /// Intact records that go with the cut: those before the damage that the operator gives up, and
+    /// those behind the damage, which no order of records connects any more.
     pub good_records_lost: u64,
     /// Sequence through which the disk had confirmed; the records between are gone.
     pub mark: u64,
@@ -158,12 +159,13 @@ pub fn propose_repair(dir: &Path, keep_through: Option<u64>) -> Result<RepairPla
     }
     planner.plan_cut(keep)?;
     let mark = first.mark;
+    let intact_behind = first.scan.good_after_count();
     let case = planner.plan_chain(first, keep)?;
     Ok(RepairPlan {
         dir: dir.to_path_buf(),
         case,
         keep_through: keep,
-        good_records_lost: last_good - keep,
+        good_records_lost: last_good - keep + intact_behind,
         mark,
         steps: planner.steps,
         identity,

@@ -112,6 +112,11 @@ impl Scan {
         }
     }
 
+    /// Intact records behind the stop: what a cut there gives up.
+    pub fn good_after_count(&self) -> u64 {
+        self.good_after
+    }
+
     /// First and last place behind the stop that is not blank.
     pub fn after_range(&self) -> Option<(u64, u64)> {
         (self.first_after != 0).then_some((self.first_after, self.last_after))

@@ -15,73 +15,21 @@ use thiserror::Error;
 
 use crate::case::Case;
 use crate::chain::{ChainWriter, flag_of, read_chain};
-use crate::faults::Faults;
 use crate::files::{Context, FileError, Lock, list, remove_temporaries, sync_dir, try_lock};
 use crate::helper::{Helper, Stop};
 use crate::layout::{
-    BLOCK_RECORDS_MAX, CAPACITY_RECORDS_MAX, CAPACITY_RECORDS_MIN, Identity, SegmentHeader,
-    TEXT_SIZE_BYTES,
+    BLOCK_RECORDS_MAX, CAPACITY_RECORDS_MAX, CAPACITY_RECORDS_MIN, Identity, TEXT_SIZE_BYTES,
 };
+use crate::options::{Options, header_of};
 use crate::record::Record;
 use crate::recovery::{Recovery, survey};
 use crate::segment::{Segment, Slot};
-use crate::status::{Durability, HelperState, Shared, Status, Watch};
+use crate::status::{HelperState, Shared, Status, Watch};
 
 /// Records in a page.
 const PAGE_RECORDS: u64 = 64;
 /// How long a dropped writer waits for its helper: a thousand looks of a millisecond.
 const DROP_WAIT_TURNS_MAX: u32 = 1000;
-
-/// How a journal is made and written.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// What an acknowledged record survives.
-    pub durability: Durability,
-    /// Records in a segment: a power of two, `[64, 2^26]`. Read from the files when a journal is continued.
-    pub segment_records: u64,
-    /// Records in a block of the hash chain: a power of two, at most `segment_records`. Read from the files
-    /// when a journal is continued.
-    pub block_records: u32,
-    /// Segments kept ready, at least 1.
-    pub prepared_ahead: usize,
-    /// Tells this journal from every other. Read from the files when a journal is continued.
-    pub journal_id: [u8; 16],
-    /// Time of the session's start, for the headers of the segments that it makes.
-    pub created_ns: u64,
-    /// Version of the engine, at most 64 bytes.
-    pub engine_version: String,
-    /// Commit of the engine, at most 64 bytes.
-    pub git_commit: String,
-    /// Hash of the session's configuration.
-    pub config_hash: [u8; 32],
-    /// Turns that an append spins for a late segment before it yields.
-    pub roll_spins_max: u32,
-    /// Turns that an append yields for a late segment before it gives up.
-    pub roll_yields_max: u32,
-    /// Faults to play, for tests and drills.
-    pub faults: Arc<Faults>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            durability: Durability::Process,
-            segment_records: 1 << 20,
-            block_records: 4096,
-            // At 15 M records/s a segment lasts 70 ms and takes about 20 ms to make: two hide one slow sync.
-            prepared_ahead: 2,
-            journal_id: [0; 16],
-            created_ns: 0,
-            engine_version: String::new(),
-            git_commit: String::new(),
-            config_hash: [0; 32],
-            // About 50 us, then some tens of ms: both are far from what a prepared segment needs, none.
-            roll_spins_max: 2_000,
-            roll_yields_max: 200_000,
-            faults: Arc::default(),
-        }
-    }
-}
 
 /// Why a record was not appended. None of them has changed the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -459,20 +407,6 @@ fn check_options(options: &Options) -> Result<(), WriterError> {
     match checks.iter().find(|(good, _)| !good) {
         Some((_, name)) => Err(WriterError::Option { name }),
         None => Ok(()),
-    }
-}
-
-/// The header of a segment that this session makes.
-pub(crate) fn header_of(identity: Identity, index: u64, options: &Options) -> SegmentHeader {
-    SegmentHeader {
-        identity,
-        segment_index: index,
-        first_sequence: identity.first_sequence_of(index),
-        durability: options.durability,
-        created_ns: options.created_ns,
-        config_hash: options.config_hash,
-        engine_version: options.engine_version.clone(),
-        git_commit: options.git_commit.clone(),
     }
 }
 

@@ -20,6 +20,7 @@
 
 pub mod code;
 mod config;
+mod counters;
 mod desk;
 pub mod matching;
 mod outbox;
@@ -30,4 +31,5 @@ mod tests;
 mod venue;
 
 pub use config::{PaperConfig, PaperError, PaperPermit};
-pub use venue::{PaperCounters, PaperVenue};
+pub use counters::PaperCounters;
+pub use venue::PaperVenue;

@@ -7,9 +7,9 @@ use engine::event::{Event, ReportCode};
 use engine::instrument::Instrument;
 
 use crate::config::PaperConfig;
+use crate::counters::PaperCounters;
 use crate::desk::Working;
 use crate::random::SplitMix;
-use crate::venue::PaperCounters;
 
 /// Reports that were made and not yet delivered, in the order of delivery.
 #[derive(Debug)]

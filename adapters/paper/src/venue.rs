@@ -11,6 +11,7 @@ use engine::state::mix;
 
 use crate::code;
 use crate::config::{PaperConfig, PaperError, PaperPermit};
+use crate::counters::PaperCounters;
 use crate::desk::{Desk, Working};
 use crate::matching::Floor;
 use crate::outbox::Outbox;
@@ -19,23 +20,6 @@ use crate::requests::{Ended, Memory, Request, Requests};
 
 /// Slots for what the venue's own feed stage says of its books; one event leads to one change of state.
 const FEED_SLOT_COUNT: usize = 64;
-
-/// What happened so far, for reports.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PaperCounters {
-    /// Orders accepted.
-    pub orders: u64,
-    /// Orders refused.
-    pub rejects: u64,
-    /// Orders cancelled on request.
-    pub cancels: u64,
-    /// Executions.
-    pub fills: u64,
-    /// Executions of resting orders.
-    pub maker_fills: u64,
-    /// Requests that came while too many were on their way.
-    pub overflows: u64,
-}
 
 /// The paper venue.
 ///

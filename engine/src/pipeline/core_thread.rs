@@ -202,19 +202,15 @@ impl Core {
     }
 
     fn log_stall(&mut self, turn_ns: u64, count: u64, gauges: &mut Gauges) {
-        let faults = gauges.thread_costs();
-        let stall = Stall {
+        let mut stall = Stall {
             at_ns: self.clock.now_ns(),
             sequence: self.pipeline.head(),
-            stage: None,
             duration_ns: turn_ns,
             batch_count: count,
-            minor_faults: faults.minor,
-            major_faults: faults.major,
-            switches_involuntary: faults.switches,
             ..Stall::default()
         };
-        self.stats.stall(&stall.judged());
+        gauges.explain(&mut stall);
+        self.stats.stall(&stall);
     }
 
     fn publish(&mut self, gauges: &mut Gauges, tally: &Tally, now_ns: u64) {

@@ -115,6 +115,13 @@ impl Host {
         hash
     }
 
+    /// Whether [`Host::apply`] does nothing on this event whatever the state: strategies hear of a run
+    /// when it ends. The pipeline asks before it starts the host for every level.
+    #[inline]
+    pub const fn passes_over(event: &Event) -> bool {
+        matches!(event.kind, Kind::LEVEL | Kind::DEPTH | Kind::QUOTE) && !event.is_last()
+    }
+
     /// Handles one event.
     #[inline]
     pub fn apply(&mut self, event: &Event, market: &Market, out: &mut Emitter<'_>) {

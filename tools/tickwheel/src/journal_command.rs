@@ -251,7 +251,7 @@ fn verify(dir: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
             .iter()
             .map(|d| {
                 json!({"file": d.path.display().to_string(), "segment": d.segment, "offset": d.offset,
-                       "sequence": d.sequence, "what": format!("{:?}", d.what)})
+                       "sequence": d.sequence, "what": d.what.to_string()})
             })
             .collect();
         println!(
@@ -269,7 +269,7 @@ fn verify(dir: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
         );
         for damage in &report.damage {
             println!(
-                "damage    {} offset {} (record {}): {:?}",
+                "damage    {} offset {} (record {}): {}",
                 damage.path.display(),
                 damage.offset,
                 damage.sequence,

@@ -74,7 +74,22 @@ fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("tickwheel: {error:#}");
+        eprintln!("tickwheel: {}", chain(&error));
         ExitCode::from(session::exit_code_of(&error))
+    })
+}
+
+/// An error with its causes. Causes that the text before has already told are left out: some libraries
+/// put them into their own message.
+fn chain(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |text, cause| {
+        let cause = cause.to_string();
+        if text.is_empty() {
+            cause
+        } else if text.contains(&cause) {
+            text
+        } else {
+            format!("{text}: {cause}")
+        }
     })
 }

@@ -1,31 +1,25 @@
 //! What the core publishes about its state, some dozen times a second: rows, sums, depths.
 
-use std::io::Read as _;
-
 use super::Core;
 use super::measure::Tally;
 use crate::event::BookState;
+use crate::host::{ThreadProbe, ThreadUsage};
 use crate::instrument::InstrumentIndex;
 use crate::pipeline::Pipeline;
 use crate::risk::RiskState;
-use crate::stats::{self, CounterId, InstrumentValues, StatsWriter, StrategyState, StrategyValues};
+use crate::stats::{
+    self, CounterId, InstrumentValues, Stall, StatsWriter, StrategyState, StrategyValues,
+};
 
 /// Time between two publications of rows: a person sees no more.
 const ROW_INTERVAL_NS: u64 = 50_000_000;
-
-/// Costs of the core thread as the kernel counts them, since the last question.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct ThreadCosts {
-    pub(super) minor: u64,
-    pub(super) major: u64,
-    pub(super) switches: u64,
-}
 
 /// What must be remembered between two publications.
 #[derive(Debug)]
 pub(super) struct Gauges {
     rows_ns: u64,
-    costs: ThreadCosts,
+    probe: Option<ThreadProbe>,
+    usage: ThreadUsage,
     inbound_depth_max: u64,
     cycle_ns_max: u64,
     /// Records of a segment, a power of two.
@@ -61,24 +55,22 @@ impl Gauges {
             stats.set_limit(CounterId::Drawdown, unsigned(account.drawdown_max));
             stats.set_limit(CounterId::NotionalOpen, unsigned(account.gross_notional_max));
         }
+        let probe = ThreadProbe::this_thread().ok();
         Gauges {
             rows_ns: 0,
-            costs: thread_costs(),
+            usage: probe.as_ref().and_then(|probe| probe.read().ok()).unwrap_or_default(),
+            probe,
             inbound_depth_max: 0,
             cycle_ns_max: 0,
             segment_records,
         }
     }
 
-    /// Faults and lost processors since the last call. A system call: only after a stall.
-    pub(super) fn thread_costs(&mut self) -> ThreadCosts {
-        let now = thread_costs();
-        let before = std::mem::replace(&mut self.costs, now);
-        ThreadCosts {
-            minor: now.minor.saturating_sub(before.minor),
-            major: now.major.saturating_sub(before.major),
-            switches: now.switches.saturating_sub(before.switches),
-        }
+    /// Says why a turn took so long, as far as the kernel knows. Two reads of `/proc`: only after a stall.
+    pub(super) fn explain(&mut self, stall: &mut Stall) {
+        let Some(usage) = self.probe.as_ref().and_then(|probe| probe.read().ok()) else { return };
+        usage.explain(&self.usage, stall);
+        self.usage = usage;
     }
 
     pub(super) fn cycle(&mut self, turn_ns: u64) {
@@ -236,29 +228,4 @@ fn book_state(state: BookState) -> stats::BookState {
         BookState::Stale | BookState::Down => stats::BookState::Stale,
         BookState::Crossed => stats::BookState::Crossed,
     }
-}
-
-/// Read without allocation: this runs on the core thread, though only after a stall.
-fn thread_costs() -> ThreadCosts {
-    let mut buffer = [0u8; 2048];
-    let stat = read_proc("/proc/thread-self/stat", &mut buffer);
-    // Fields are counted after the command's closing bracket, which may hold blanks.
-    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let field = |index: usize| {
-        fields.split_whitespace().nth(index).and_then(|text| text.parse().ok()).unwrap_or(0)
-    };
-    let (minor, major) = (field(7), field(9));
-    let status = read_proc("/proc/thread-self/status", &mut buffer);
-    let switches = status
-        .lines()
-        .find_map(|line| line.strip_prefix("nonvoluntary_ctxt_switches:"))
-        .and_then(|text| text.trim().parse().ok())
-        .unwrap_or(0);
-    ThreadCosts { minor, major, switches }
-}
-
-fn read_proc<'a>(path: &str, buffer: &'a mut [u8]) -> &'a str {
-    let read = std::fs::File::open(path).and_then(|mut file| file.read(buffer));
-    let count = read.unwrap_or(0);
-    std::str::from_utf8(&buffer[..count]).unwrap_or("")
 }

@@ -11,6 +11,7 @@ use engine::border::{InboundProducer, OutboundConsumer, Polled};
 use engine::clock::Clock;
 use engine::event::{Event, Kind, Mode};
 use engine::pipeline::Pipeline;
+use engine::pipeline::core_thread::BEAT_AGE_NS_MAX;
 use engine::stats::{CounterId, Heartbeat, StatsHandle, ThreadState};
 use paper::PaperVenue;
 use synthetic::{SyntheticConfig, SyntheticInstrument, SyntheticMarket};
@@ -82,12 +83,7 @@ impl Exchange {
         clock: &Clock,
         stats: &StatsHandle,
     ) {
-        let heartbeat = stats.register_thread(
-            "market",
-            super::supervisor::BEAT_AGE_NS_MAX,
-            None,
-            clock.now_ns(),
-        );
+        let heartbeat = stats.register_thread("market", BEAT_AGE_NS_MAX, None, clock.now_ns());
         while !control.stop.load(Ordering::Acquire) {
             let now_ns = clock.now_ns();
             beat(heartbeat.as_ref(), now_ns);

@@ -14,7 +14,7 @@ use engine::clock::Clock;
 use engine::event::{CommandCode, Event, session as events};
 use engine::money::Money;
 use engine::pipeline::Pipeline;
-use engine::pipeline::core_thread::{Core, CoreEnd, Ending};
+use engine::pipeline::core_thread::{BEAT_AGE_NS_MAX, Core, CoreEnd, Ending};
 use engine::stats::{
     CounterId, Heartbeat, HopId, RunState, Snapshot, StatsHandle, StatsReader, ThreadState,
 };
@@ -26,8 +26,6 @@ use super::snapshots::Snapshots;
 use crate::report::{self, SessionReport, count};
 use crate::{exit, session};
 
-/// A heartbeat older than this means that its thread is dead or stalled.
-pub(crate) const BEAT_AGE_NS_MAX: u64 = 2_000_000_000;
 /// Pause of the supervisor between two looks.
 const PAUSE: Duration = Duration::from_millis(5);
 /// Time between two summary lines.

@@ -423,6 +423,16 @@ fn a_stopper_ends_a_loop_that_waits() {
 }
 
 #[test]
+fn a_stop_between_the_look_at_the_flag_and_the_wait_ends_the_wait() {
+    let mut poller = Poller::new().unwrap();
+    poller.stopper().stop().unwrap();
+    // The wait itself, as if the flag had been looked at before the stop.
+    poller.poll.poll(&mut poller.events, Some(PATIENCE)).unwrap();
+    let tokens: Vec<Token> = poller.events.iter().map(mio::event::Event::token).collect();
+    assert_eq!(tokens, [WAKE]);
+}
+
+#[test]
 fn stopping_sessions_says_goodbye_and_never_comes_back() {
     let peer = Peer::run(|listener| {
         let mut socket = accept(listener);

@@ -241,9 +241,15 @@ impl Pipeline {
         // A cursor stands on the last event that its stage has seen.
         let mut cursors = [sequence - 1; STAGE_COUNT];
         cursors[FEED] = sequence;
-        while cursors[GATEWAY] < self.ring.head() {
+        loop {
             self.run_stages(&mut cursors, probe);
+            // The feed's cursor stood at the head when the round began: it is behind as long as any
+            // stage of that round added something, which the stages before that one have still to see.
+            if cursors[FEED] == self.ring.head() {
+                break;
+            }
         }
+        debug_assert!(cursors.iter().all(|cursor| *cursor == self.ring.head()));
     }
 
     /// Every stage walks its cursor to the head once. What a later stage adds is seen in the next round.

@@ -71,6 +71,8 @@ impl Manifest {
 #[derive(Debug, Default)]
 pub struct Collector {
     first_sequence: u64,
+    /// A manifest has begun and its session has not.
+    is_open: bool,
     texts: [Vec<u8>; 3],
     parts: Vec<Event>,
 }
@@ -79,6 +81,11 @@ impl Collector {
     /// Sequence of the first record of the manifest in progress; 0 before the first.
     pub fn first_sequence(&self) -> u64 {
         self.first_sequence
+    }
+
+    /// Whether it is in the middle of a manifest.
+    pub fn is_open(&self) -> bool {
+        self.is_open
     }
 
     /// Takes a `TEXT` or `INSTRUMENT` record; others are none of its business.
@@ -99,6 +106,7 @@ impl Collector {
             self.texts[index].clear();
             if index == 0 {
                 self.first_sequence = event.sequence;
+                self.is_open = true;
                 self.parts.clear();
             }
         }
@@ -137,6 +145,7 @@ impl Collector {
             mode: Mode::from_code(start.code).ok_or(ManifestError::Damaged { sequence, what })?,
         };
         self.parts.clear();
+        self.is_open = false;
         Ok(manifest)
     }
 }

@@ -251,9 +251,10 @@ pub fn take_over(before: &Pipeline, next: &mut Pipeline) -> Result<(), LoadError
     loader.finish()
 }
 
-/// The bytes of a snapshot: which manifest and session are in force, then the pipeline.
+/// The bytes of a snapshot: which manifest and session are in force, then the pipeline. `None` before
+/// the first session, and in the middle of a manifest: its first half is in no pipeline's state.
 pub fn save_snapshot(replay: &Replay) -> Option<Vec<u8>> {
-    let pipeline = replay.pipeline()?;
+    let pipeline = replay.pipeline().filter(|_| !replay.collector.is_open())?;
     let mut saver = Saver::new();
     saver.u64(replay.manifest_sequence);
     saver.u64(replay.session);

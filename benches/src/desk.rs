@@ -33,7 +33,8 @@ pub fn instruments() -> InstrumentTable {
     InstrumentTable::new((0..INSTRUMENT_COUNT).map(make).collect()).expect("the table is sound")
 }
 
-fn limits() -> Limits {
+/// Limits that let the taker trade, every one of them set.
+pub fn limits() -> Limits {
     let currency = |amount: i128| Money(amount * Money::ONE.0);
     let instrument = InstrumentLimits {
         order_quantity_max: 1_000_000,
@@ -63,22 +64,17 @@ fn limits() -> Limits {
 #[derive(Debug)]
 pub struct Taker {
     instruments: Vec<InstrumentIndex>,
+    changes_per_order: u64,
     change_count: u64,
     order_count: u64,
     open_count: i64,
 }
 
 impl Taker {
-    /// A taker on every instrument.
-    pub fn new() -> Taker {
-        let instruments = (0..INSTRUMENT_COUNT).collect();
-        Taker { instruments, change_count: 0, order_count: 0, open_count: 0 }
-    }
-}
-
-impl Default for Taker {
-    fn default() -> Taker {
-        Taker::new()
+    /// A taker on the first `instrument_count` instruments.
+    pub fn new(instrument_count: u16, changes_per_order: u64) -> Taker {
+        let instruments = (0..instrument_count).collect();
+        Taker { instruments, changes_per_order, change_count: 0, order_count: 0, open_count: 0 }
     }
 }
 
@@ -117,7 +113,7 @@ impl Strategy for Taker {
             return;
         }
         self.change_count += 1;
-        if !self.change_count.is_multiple_of(CHANGES_PER_ORDER) {
+        if !self.change_count.is_multiple_of(self.changes_per_order) {
             return;
         }
         let Some(market) = view.market.get(instrument).filter(|market| market.is_live()) else {
@@ -155,26 +151,41 @@ impl Strategy for Taker {
 
 /// The whole engine: feed, strategy, risk with every limit set, OMS, ledger, gateway.
 pub fn pipeline() -> Pipeline {
-    let config = PipelineConfig {
+    let taker = Taker::new(INSTRUMENT_COUNT, CHANGES_PER_ORDER);
+    Pipeline::new(config(limits()), instruments(), vec![Box::new(taker)])
+}
+
+/// The same on other instruments, with a strategy that hears every change of the first and never trades.
+pub fn watching_pipeline(instruments: InstrumentTable) -> Pipeline {
+    let taker = Taker::new(1, u64::MAX);
+    Pipeline::new(config(Limits::none()), instruments, vec![Box::new(taker)])
+}
+
+fn config(limits: Limits) -> PipelineConfig {
+    PipelineConfig {
         engine: 1,
         mode: Mode::Paper,
         ring_slot_count: engine::ring::RING_SLOT_COUNT,
         feed: FeedConfig::default(),
-        limits: limits(),
+        limits,
         order_count_max: 4_096,
         outbound_pending_max: 1_024,
         state_hash_interval: 65_536,
-    };
-    Pipeline::new(config, instruments(), vec![Box::new(Taker::new())])
+    }
+}
+
+/// The manifest of a bench's session on the desk's instruments.
+pub fn manifest() -> Manifest {
+    manifest_of(instruments())
 }
 
 /// The manifest of a bench's session.
-pub fn manifest() -> Manifest {
+pub fn manifest_of(instruments: InstrumentTable) -> Manifest {
     Manifest {
         config: "# the bench desk is compiled in".to_string(),
         build: "benches".to_string(),
         input: "canonical workload".to_string(),
-        instruments: instruments(),
+        instruments,
         session: 1,
         mode: Mode::Paper,
     }

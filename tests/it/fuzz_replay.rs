@@ -1,10 +1,11 @@
 //! Every fuzz target on its seeds and on seeded mutations of them: what a fuzzer found once stays found.
 //!
-//! `FUZZ_SEED` repeats a run, `FUZZ_MUTATIONS` sets how many mutations the cheapest target gets.
+//! `TICKWHEEL_SEED` repeats a run, `FUZZ_MUTATIONS` sets how many mutations the cheapest target gets.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use simulator::fuzz::{Random, TARGETS, Target, mutate};
+use simulator::Random;
+use simulator::fuzz::{TARGETS, Target, mutate};
 
 /// Mutations of the cheapest target under plain `cargo test`.
 const MUTATION_COUNT: u64 = 500;
@@ -25,24 +26,27 @@ fn judge(target: &Target, input: &[u8], origin: &str) {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the seed of a run is printed")]
 fn replay(name: &str) {
     let target = Target::find(name).expect("the target exists");
-    let seed = setting("FUZZ_SEED", SEED);
     let count = (setting("FUZZ_MUTATIONS", MUTATION_COUNT) / target.cost).max(20);
     let seeds = target.seeds();
-    println!("{name}: {} seeds, {count} mutations, FUZZ_SEED={seed}", seeds.len());
+    let mut random = Random::from_environment(name, SEED);
+    let seed = random.state();
+    println!("{name}: {} seeds, {count} mutations", seeds.len());
     assert!(!seeds.is_empty(), "{name} has no seed");
     for (seed_name, bytes) in &seeds {
         judge(target, bytes, &format!("seed {seed_name}"));
     }
-    let mut random = Random::new(seed);
     for index in 0..count {
-        let (_, base) = &seeds[random.below(seeds.len())];
-        let (_, other) = &seeds[random.below(seeds.len())];
+        let (base, other) = (pick(&seeds, &mut random), pick(&seeds, &mut random));
         let input = mutate(base, other, &mut random);
-        judge(target, &input, &format!("mutation {index} with FUZZ_SEED={seed}"));
+        judge(target, &input, &format!("mutation {index} with TICKWHEEL_SEED={seed}"));
     }
+}
+
+fn pick<'a>(seeds: &'a [(String, Vec<u8>)], random: &mut Random) -> &'a [u8] {
+    let count = u64::try_from(seeds.len()).expect("a count fits 64 bits");
+    &seeds[usize::try_from(random.below(count)).expect("it is below a count")].1
 }
 
 #[test]

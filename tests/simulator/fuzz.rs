@@ -17,7 +17,7 @@ mod venue;
 use std::fs;
 use std::path::PathBuf;
 
-pub use mutate::{Random, mutate};
+pub use mutate::mutate;
 
 /// One reader of foreign bytes.
 #[derive(Clone, Copy, Debug)]

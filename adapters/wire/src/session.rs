@@ -240,7 +240,7 @@ pub enum CloseReason {
         /// How long.
         silent_ns: u64,
     },
-    /// [`Session::stop`].
+    /// `Session::stop`.
     #[error("stopped")]
     Stopped,
 }
@@ -276,7 +276,7 @@ pub enum SessionEvent {
         state: SessionState,
         /// Why.
         why: CloseReason,
-        /// Wait until the next attempt; `None` after [`Session::stop`].
+        /// Wait until the next attempt; `None` after `Session::stop`.
         retry_ns: Option<u64>,
     },
 }

@@ -6,6 +6,7 @@ mod compose;
 mod doctor;
 mod explain;
 mod journal_command;
+mod record;
 mod replay;
 mod report;
 mod run;
@@ -49,6 +50,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Look at, check and repair journals.
     Journal(journal_command::JournalArgs),
+    /// Record raw frames of a WebSocket into a capture.
+    Record(record::RecordArgs),
     /// Show what an engine does, or did before it died.
     Stat(stat::StatArgs),
     /// Check whether this host is fit for low latency.
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Command::Backtest(args) => backtest::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Journal(args) => journal_command::run(&args),
+        Command::Record(args) => record::run(&args),
         Command::Stat(args) => stat::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };

@@ -213,6 +213,11 @@ impl Place {
         Place { directory, config, data }
     }
 
+    /// Where the stats of a running or killed engine are.
+    pub fn stats(&self) -> PathBuf {
+        self.data.join("stats.tws")
+    }
+
     /// `tickwheel run` here, with more arguments.
     pub fn run_command(&self, more: &[&str]) -> Command {
         let mut command = command(&["run", "--json"]);
@@ -235,5 +240,14 @@ impl Place {
     /// The journal.
     pub fn journal(&self) -> PathBuf {
         self.data.join("journal")
+    }
+}
+
+impl Drop for Place {
+    /// The stats of a killed engine lie in shared memory until the next start; here is none.
+    fn drop(&mut self) {
+        if let Ok(target) = std::fs::read_link(self.stats()) {
+            let _removed = std::fs::remove_file(target).is_ok();
+        }
     }
 }

@@ -224,7 +224,7 @@ impl Probe for Meter {
     }
 
     #[inline]
-    fn released(&mut self) {
+    fn released(&mut self, _time_ns: u64) {
         self.released = true;
     }
 

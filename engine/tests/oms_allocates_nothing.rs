@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::cell::Cell;
 
 use engine::event::order::{Execution, fill_report, report};
 use engine::event::session::{clock, command, session_start};
@@ -15,7 +15,10 @@ use engine::money::Money;
 use engine::oms::{Oms, OmsConfig};
 use engine::ring::{Emitter, Ring};
 
-static ALLOCATION_COUNT: AtomicU64 = AtomicU64::new(0);
+thread_local! {
+    // Only this thread's: the test harness may allocate on its own while the test runs.
+    static ALLOCATION_COUNT: Cell<u64> = const { Cell::new(0) };
+}
 
 struct Counting;
 
@@ -23,7 +26,7 @@ struct Counting;
 // SAFETY: every call is passed on to the system's allocator as it came.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATION_COUNT.fetch_add(1, Ordering::Relaxed);
+        ALLOCATION_COUNT.set(ALLOCATION_COUNT.get() + 1);
         // SAFETY: the caller's promise is the system allocator's.
         unsafe { System.alloc(layout) }
     }
@@ -34,7 +37,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATION_COUNT.fetch_add(1, Ordering::Relaxed);
+        ALLOCATION_COUNT.set(ALLOCATION_COUNT.get() + 1);
         // SAFETY: the caller's promise is the system allocator's.
         unsafe { System.realloc(pointer, layout, size) }
     }
@@ -134,17 +137,17 @@ fn oms_and_ledger_allocate_nothing_after_they_are_made() {
         said_count: 0,
     };
     desk.hear(session_start(1, Mode::Paper));
-    let before = ALLOCATION_COUNT.load(Ordering::Relaxed);
+    let before = ALLOCATION_COUNT.get();
     for counter in 1..=20_000 {
         desk.round(counter);
     }
     let digest = desk.oms.digest() ^ desk.ledger.digest();
-    let after = ALLOCATION_COUNT.load(Ordering::Relaxed);
+    let after = ALLOCATION_COUNT.get();
     assert_eq!(after - before, 0, "allocations in 20,000 orders (digest {digest})");
     let counters = desk.oms.counters();
     assert_eq!((counters.fills, counters.duplicate_executions), (20_000, 20_000));
     assert_eq!(desk.ledger.position(0, 0).unwrap().quantity, 100_000);
     assert!(300_000 < desk.said_count);
     drop(std::hint::black_box(vec![1u8]));
-    assert!(after < ALLOCATION_COUNT.load(Ordering::Relaxed), "the counter counts");
+    assert!(after < ALLOCATION_COUNT.get(), "the counter counts");
 }

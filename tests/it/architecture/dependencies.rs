@@ -38,35 +38,37 @@ const LEAVES: &[(&str, &[&str])] =
 /// Outside crates of the product: name, the crates that may name it, and the reason.
 #[rustfmt::skip]
 const PRODUCT: &[(&str, &[&str], &str)] = &[
-    ("anyhow", &["tickwheel", "xtask", "benches"], "errors of programs: a chain of contexts, printed once"),
+    ("anyhow", &["tickwheel", "xtask"], "errors of programs: a chain of contexts, printed once"),
     ("blake3", &["journal", "config"], "hash chain of segments and hash of a configuration"),
-    ("bytemuck", &["journal", "engine", "tickwheel", "simulator", "benches"], "a record is cast, never parsed"),
+    ("bytemuck", &["journal", "engine", "tickwheel"], "a record is cast, never parsed"),
     ("clap", &["tickwheel"], "the command line"),
-    ("core_affinity", &["engine", "tickwheel", "benches"], "pins the core thread"),
+    ("core_affinity", &["engine", "tickwheel"], "pins the core thread"),
     ("crossbeam", &["engine", "tickwheel"], "channels off the hot path"),
     ("crossterm", &["tickwheel"], "the terminal under ratatui"),
     ("disruptor", &["engine", "tickwheel"], "the rings at the thread borders"),
-    ("flate2", &["binance", "wire", "simulator"], "captures are gzip"),
-    ("hdrhistogram", &["engine", "benches", "tickwheel"], "latency without loss of the tail"),
+    ("flate2", &["binance", "wire"], "captures are gzip"),
+    ("hdrhistogram", &["engine", "tickwheel"], "latency without loss of the tail"),
     ("indicatif", &["tickwheel"], "progress of a backtest"),
     ("libm", &["strategies", "synthetic"], "the same float on every machine"),
     ("memmap2", &["journal", "engine"], "journal segments and the stats file"),
     ("mio", &["wire"], "one poll loop for every socket"),
-    ("quanta", &["engine", "benches", "tickwheel"], "the time stamp counter, calibrated"),
+    ("quanta", &["engine", "tickwheel"], "the time stamp counter, calibrated"),
     ("ratatui", &["tickwheel"], "stat --watch"),
     ("rust_decimal", &["engine", "config", "tickwheel"], "exact decimals at the edges"),
-    ("rustix", &["journal", "engine", "tickwheel", "simulator"], "system calls without unsafe of ours"),
+    ("rustix", &["journal", "engine", "tickwheel"], "system calls without unsafe of ours"),
     ("serde", &["config", "tickwheel"], "typed configuration and --json"),
-    ("serde_json", &["tickwheel", "simulator", "benches"], "--json"),
+    ("serde_json", &["tickwheel"], "--json"),
     ("signal-hook", &["tickwheel"], "Ctrl-C ends a session cleanly"),
     ("simd-json", &["binance"], "venue frames, parsed in place"),
-    ("tempfile", &["simulator", "benches"], "directories of scenarios and benches"),
     ("thiserror", &["journal", "engine", "strategies", "config", "binance", "paper", "wire"], "errors with fields"),
     ("toml", &["config"], "configuration files"),
     ("tracing", &["engine", "wire", "tickwheel"], "diagnostics off the hot path"),
     ("tracing-subscriber", &["tickwheel"], "prints the diagnostics"),
     ("tungstenite", &["wire"], "WebSocket"),
 ];
+
+/// Crates that the product does not compile: they may name whatever the product or a test names.
+const BESIDE: &[&str] = &["simulator", "benches"];
 
 /// Outside crates that only tests and benches may name.
 #[rustfmt::skip]
@@ -126,9 +128,11 @@ fn foreign_arrows(dependencies: &[Dependency]) -> Vec<String> {
 fn foreign_crates(dependencies: &[Dependency]) -> Vec<String> {
     let mut found = Vec::new();
     for Dependency { from, to, dev, .. } in dependencies.iter().filter(|it| !it.ours) {
-        let in_product =
-            PRODUCT.iter().any(|(name, who, _)| name == to && who.contains(&from.as_str()));
-        let in_development = *dev && DEVELOPMENT.iter().any(|(name, _)| name == to);
+        let is_beside = BESIDE.contains(&from.as_str());
+        let in_product = PRODUCT
+            .iter()
+            .any(|(name, who, _)| name == to && (is_beside || who.contains(&from.as_str())));
+        let in_development = (*dev || is_beside) && DEVELOPMENT.iter().any(|(name, _)| name == to);
         if !in_product && !in_development {
             let kind = if *dev { "dev-dependency" } else { "dependency" };
             found.push(format!("{from} has the {kind} {to}"));
@@ -146,7 +150,7 @@ fn idle_rows(dependencies: &[Dependency]) -> Vec<String> {
         found.extend(idle.map(|from| format!("{from} no longer names {to}")));
     }
     let in_use: BTreeSet<&str> =
-        dependencies.iter().filter(|it| it.dev).map(|it| it.to.as_str()).collect();
+        dependencies.iter().filter(|it| !it.ours).map(|it| it.to.as_str()).collect();
     let idle = DEVELOPMENT.iter().filter(|(name, _)| !in_use.contains(name));
     found.extend(idle.map(|(name, _)| format!("no test or bench names {name}")));
     found
@@ -226,5 +230,7 @@ fn planted_outside_crates_are_found() {
     assert_eq!(count("journal", "criterion2", true), 1);
     assert_eq!(count("journal", "proptest", true), 0);
     assert_eq!(count("engine", "quanta", false), 0);
+    assert_eq!(count("simulator", "tempfile", false), 0);
+    assert_eq!(count("simulator", "stranger", false), 1);
     assert!(!idle_rows(&planted("engine", "quanta", false, false)).is_empty());
 }

@@ -76,6 +76,10 @@ impl Ended {
 
     /// The same, which must have ended with `code`.
     #[track_caller]
+    #[expect(
+        clippy::return_self_not_must_use,
+        reason = "an assertion; the rest may be of no interest"
+    )]
     pub fn expect(self, code: i32) -> Ended {
         assert_eq!(self.code, Some(code), "{self:#?}");
         self

@@ -209,7 +209,9 @@ impl Pipeline {
         self.inbound_count += 1;
         edges.probe.begin(sequence);
         self.run_cascade(&event, edges.probe);
-        if self.inbound_count & (self.state_hash_interval - 1) == 0 {
+        let is_hash_due = self.inbound_count & (self.state_hash_interval - 1) == 0;
+        // Before the first session a replay has no pipeline yet that could decide the same.
+        if is_hash_due && self.oms.session() != 0 {
             self.push_state_hash(sequence);
         }
         let outcome = self.record(sequence, edges.recorder);

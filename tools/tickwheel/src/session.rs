@@ -165,7 +165,12 @@ pub(crate) fn open(dir: &Path, wanted: &Wanted<'_>) -> anyhow::Result<Opened> {
         replay::take_over(&pipeline, &mut twin).context("copy the state for snapshots")?;
         Replay::resume(twin, 0, session - 1)
     } else {
-        Replay::new()
+        // What a start that was cut off in its manifest left is the beginning of this journal.
+        let mut replay = Replay::new();
+        for event in &recovered.finished.waiting {
+            replay.step(event, &mut build).context("follow the unfinished start")?;
+        }
+        replay
     };
     Ok(Opened { pipeline, recorder, follower, manifest, continued })
 }

@@ -250,6 +250,11 @@ impl Planner<'_> {
             first.chain.header == Some((self.identity.journal_id, self.identity.block_records));
         // A mark line or length that is wrong does not keep the blocks from being hashed.
         let report = verify_survey(Recovery { last_sequence: self.last_good, ..first })?;
+        if report.ok && keep == self.last_good {
+            // Nothing is wrong and nothing is to go: what a start would do by itself needs no order.
+            self.steps.clear();
+            return Ok(report.case);
+        }
         let mut entries = 0;
         if own {
             read_chain(self.dir, |entry| {

@@ -9,6 +9,7 @@
 
 mod a_panicking_strategy_is_isolated;
 mod a_run_can_be_replayed_and_continued;
+mod a_start_cut_off_in_the_manifest;
 mod architecture;
 mod backtest_of_a_capture;
 mod crash_between_any_two_records;
@@ -18,6 +19,7 @@ mod dry_run_and_power_hold_orders_back;
 mod fuzz_replay;
 mod golden_journals_open_for_ever;
 mod kill_nine_at_any_moment;
+mod machine_output_is_stable;
 mod no_exposure_above_a_limit;
 mod replay_is_byte_identical;
 mod same_input_gives_the_same_records;

@@ -8,12 +8,16 @@
 )]
 
 mod a_panicking_strategy_is_isolated;
+mod a_run_can_be_replayed_and_continued;
 mod architecture;
 mod crash_between_any_two_records;
+mod damage_is_refused_by_name;
 mod dry_run_and_power_hold_orders_back;
 mod fuzz_replay;
+mod kill_nine_at_any_moment;
 mod no_exposure_above_a_limit;
 mod replay_is_byte_identical;
 mod same_input_gives_the_same_records;
 mod snapshot_and_tail_give_the_same_state;
 mod tidy;
+mod wrong_configuration_is_named;

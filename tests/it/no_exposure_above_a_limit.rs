@@ -89,7 +89,7 @@ fn live(case: &Case, count: u64) -> Watchdog {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if simulator::is_slow_wanted() { 400 } else { 16 },
+        cases: if simulator::is_slow_wanted() { 400 } else { 24 },
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
@@ -97,7 +97,7 @@ proptest! {
     #[test]
     fn books_limits_ids_and_approvals_hold_in_any_world(case in cases()) {
         println!("{case:?}");
-        live(&case, 12_000);
+        live(&case, 16_000);
     }
 }
 

@@ -11,7 +11,7 @@
 
 #![expect(clippy::print_stdout, reason = "scenarios print their seeds and what they skip")]
 
-//BIN pub mod binary;
+pub mod binary;
 pub mod bookkeeper;
 //BIN pub mod capture;
 pub mod compose;

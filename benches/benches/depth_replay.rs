@@ -6,6 +6,7 @@
 #![expect(
     clippy::float_arithmetic,
     clippy::cast_precision_loss,
+    clippy::print_stdout,
     reason = "a report of averages for people; no number of it goes anywhere"
 )]
 
@@ -75,7 +76,9 @@ fn session(venue: Venue) -> anyhow::Result<Session> {
     let start_ns = depth.first().map_or(0, |event: &Event| event.time_ns);
     let mut opening = desk::manifest_of(table.clone()).to_events();
     opening.push(market::feed(0, FeedCode::Connected, 0));
-    opening.iter_mut().for_each(|event| event.time_ns = start_ns);
+    for event in &mut opening {
+        event.time_ns = start_ns;
+    }
     Ok(Session { table, opening, depth })
 }
 

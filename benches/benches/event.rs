@@ -6,6 +6,7 @@
 #![expect(
     clippy::float_arithmetic,
     clippy::cast_precision_loss,
+    clippy::print_stdout,
     reason = "a report of averages for people; no number of it goes anywhere"
 )]
 
@@ -47,8 +48,8 @@ fn main() -> anyhow::Result<()> {
     };
     let mark = bench.plan.mark(count);
     println!("{count} events, {} records, {} orders", mark.record_count, mark.order_count);
-    bench.floor_ns = bench.line("floor", Bench::floor)?.unwrap_or(1.0);
-    bench.line("feed", Bench::feed)?;
+    bench.floor_ns = bench.line("floor", |bench| Ok(bench.floor()))?.unwrap_or(1.0);
+    bench.line("feed", |bench| Ok(bench.feed()))?;
     bench.line("bare", |bench| bench.whole(&mut NoRecorder))?;
     bench.line("journaled", Bench::journaled)?;
     bench.line("replayed", Bench::replayed)?;
@@ -81,16 +82,16 @@ impl Bench {
         Ok(Some(ns))
     }
 
-    fn floor(&self) -> anyhow::Result<u64> {
+    fn floor(&self) -> u64 {
         let mut ring = Ring::new(engine::ring::RING_SLOT_COUNT, 0);
         let start = self.clock.raw();
         for event in &self.plan.events {
             black_box(ring.begin(*event));
         }
-        Ok(self.clock.raw() - start)
+        self.clock.raw() - start
     }
 
-    fn feed(&self) -> anyhow::Result<u64> {
+    fn feed(&self) -> u64 {
         let table = desk::instruments();
         let (mut feed, mut market) =
             (Feed::new(FeedConfig::default(), &table), Market::new(table.count()));
@@ -103,7 +104,7 @@ impl Bench {
         self.plan.opening.iter().for_each(&mut apply);
         let start = self.clock.raw();
         self.plan.events.iter().for_each(&mut apply);
-        Ok(self.clock.raw() - start)
+        self.clock.raw() - start
     }
 
     fn whole(&self, recorder: &mut impl Recorder) -> anyhow::Result<u64> {
@@ -224,7 +225,7 @@ impl Probe for Meter {
     }
 
     #[inline]
-    fn released(&mut self) {
+    fn released(&mut self, _time_ns: u64) {
         self.released = true;
     }
 

@@ -6,6 +6,7 @@
 #![expect(
     clippy::float_arithmetic,
     clippy::cast_precision_loss,
+    clippy::print_stdout,
     reason = "a report of averages for people; no number of it goes anywhere"
 )]
 

@@ -1,5 +1,7 @@
 //! Latencies: recorded as clock counts while it matters, made histograms afterwards; `.hgrm`, `.hlog`.
 
+#![expect(clippy::float_arithmetic, reason = "percentiles in files for plotters")]
+
 use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};

@@ -1,5 +1,11 @@
 //! The report of the canonical workload: markdown for people, JSON for machines.
 
+#![expect(
+    clippy::float_arithmetic,
+    clippy::cast_precision_loss,
+    reason = "a figure for machines; no number of it goes anywhere else"
+)]
+
 use std::fmt::Write as _;
 
 use engine::host::{Level, bytes_text};
@@ -23,6 +29,8 @@ pub struct Row {
     pub floor: Percentiles,
     /// p99 of the worst repetition.
     pub worst_p99: u64,
+    /// Times that the kernel took a core from the two threads in the repetition shown.
+    pub preempted: u64,
     /// Repetitions.
     pub repetitions: usize,
 }
@@ -141,8 +149,8 @@ impl Report {
         line(text, "");
         self.head(text);
         self.ladder(text);
-        self.others(text);
-        self.notes(text);
+        self.rates(text);
+        line(text, NOTES);
         out
     }
 
@@ -216,9 +224,9 @@ impl Report {
         );
         line(
             out,
-            "| rate/s | reached/s | p50 | p90 | p99 | p99.9 | p99.99 | max | floor p50 | floor p99 | floor max | samples | worst p99 |",
+            "| rate/s | reached/s | p50 | p90 | p99 | p99.9 | p99.99 | max | floor p50 | floor p99 | floor max | samples | preempted | worst p99 |",
         );
-        line(out, "|---|---|---|---|---|---|---|---|---|---|---|---|---|");
+        line(out, "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
         for row in &self.rows {
             let p = &row.order;
             let cells = [
@@ -237,11 +245,12 @@ impl Report {
             line(
                 out,
                 &format!(
-                    "| {} | {}{mark} | {} | {} | {} |",
+                    "| {} | {}{mark} | {} | {} | {} | {} |",
                     millions(row.rate),
                     millions(row.reached),
                     cells.join(" | "),
                     p.count,
+                    row.preempted,
                     duration(row.worst_p99)
                 ),
             );
@@ -261,12 +270,14 @@ impl Report {
             out,
             &format!(
                 "\nEach row is the repetition with the lowest p99 of up to {count}; `worst p99` is that of the worst one. \
+             `preempted`: how often the kernel took a core from one of the two threads in that repetition; where it is \
+             not 0, the tail is the scheduler's. \
              `behind`: the engine did not keep up with the plan, so the latencies are those of a growing queue."
             ),
         );
     }
 
-    fn others(&self, out: &mut String) {
+    fn rates(&self, out: &mut String) {
         let f = &self.figures;
         line(out, "\n## Rates, recovery, append\n");
         line(out, "| what | measured | wanted | beside it |\n|---|---|---|---|");
@@ -318,6 +329,11 @@ impl Report {
         for (what, measured, wanted, beside) in rows {
             line(out, &format!("| {what} | {measured} | {wanted} | {beside} |"));
         }
+        self.beside_others(out);
+    }
+
+    fn beside_others(&self, out: &mut String) {
+        let f = &self.figures;
         line(out, "\n## Beside others\n");
         line(out, "| who | figure | here |\n|---|---|---|");
         let at = |rate: u64| self.rows.iter().find(|row| row.rate == rate);
@@ -357,10 +373,6 @@ impl Report {
             "\nTheir figures are what their authors published, on their machines; ours are of this one.",
         );
     }
-
-    fn notes(&self, out: &mut String) {
-        line(out, NOTES);
-    }
 }
 
 const NOTES: &str = "\n## What the numbers are\n
@@ -368,7 +380,7 @@ const NOTES: &str = "\n## What the numbers are\n
   however long the ring was full. Nothing is skipped to catch up.
 - **Included**: the `disruptor` border ring between two threads, all five stages with every risk limit set, OMS, ledger,
   the journal record of each input and decision, the publish on the outbound ring, one clock reading for each event (two
-  for an order).
+  for an order), the venue's reports as inbound events.
 - **Not included**: sockets, TLS, decoding, stats counters and heartbeats of the product's core thread, the venue, the disk
   (segments are prepared before the first event: `prepared_ahead` up to 64 instead of the default 2, which at a sustained
   15 M records/s would be the limit), the first 16,384 events of a run (they warm caches).

@@ -17,6 +17,7 @@ use engine::border::{
 };
 use engine::event::Event;
 use engine::gateway::{NoOutlet, Outlet};
+use engine::host::ThreadProbe;
 use engine::idle::{IdlePolicy, Idler};
 use engine::pipeline::recorder::JournalRecorder;
 use engine::pipeline::{Edges, NoProbe, Pipeline};
@@ -88,6 +89,8 @@ pub struct Outcome {
     pub elapsed: u64,
     /// Orders that the producer saw leave.
     pub order_count: u64,
+    /// Times that the kernel took the core from one of the two threads during the run.
+    pub preempted_count: u64,
     /// Times that the inbound ring was full.
     pub full_count: u64,
     /// State hash at the end; 0 for the empty pipeline.
@@ -244,26 +247,29 @@ fn run<W: Work>(
         let sender = scope.spawn(|| send(events, setting, &start, producer, outbound));
         let core = scope.spawn(|| receive(setting, &start, consumer, work));
         let core = core.join().map_err(|_| anyhow::anyhow!("the core thread panicked"))?;
-        let (order_count, full_count) =
+        let (order_count, full_count, preempted_count) =
             sender.join().map_err(|_| anyhow::anyhow!("the producer panicked"))?;
         let (mut outcome, work) = core?;
+        outcome.preempted_count += preempted_count;
         outcome.order_count = order_count;
         outcome.full_count = full_count;
         Ok((outcome, work))
     })
 }
 
-/// The producer thread. Returns how many orders it saw and how often the ring was full.
+/// The producer thread. Returns how many orders it saw, how often the ring was full, and how often the kernel
+/// took the core away.
 fn send(
     events: &[Event],
     setting: &Setting,
     start: &Start,
     mut producer: InboundProducer,
     mut outbound: OutboundConsumer,
-) -> (u64, u64) {
+) -> (u64, u64, u64) {
     host::pin(setting.pinned.map(|cores| cores.0));
     let clock = Clock::new();
     let pace = Pace::new(&clock, setting.rate);
+    let usage = Usage::begin();
     let (mut orders, mut full) = (0, 0);
     let mut drain = |outbound: &mut OutboundConsumer| {
         outbound.poll(|_| orders += 1);
@@ -283,14 +289,14 @@ fn send(
                 std::hint::spin_loop();
             }
         }
-        if index & 255 == 0 {
+        if index.is_multiple_of(256) {
             drain(&mut outbound);
         }
         while producer.publish(event).is_err() {
             full += 1;
             drain(&mut outbound);
             if start.at.load(Ordering::Relaxed) == DONE {
-                return (orders, full);
+                return (orders, full, usage.switches());
             }
             std::hint::spin_loop();
         }
@@ -300,7 +306,29 @@ fn send(
         std::hint::spin_loop();
     }
     drain(&mut outbound);
-    (orders, full)
+    (orders, full, usage.switches())
+}
+
+/// Involuntary switches of this thread since the beginning.
+struct Usage {
+    probe: Option<ThreadProbe>,
+    before: u64,
+}
+
+impl Usage {
+    fn begin() -> Usage {
+        let probe = ThreadProbe::this_thread().ok();
+        let before = Usage::read(probe.as_ref());
+        Usage { probe, before }
+    }
+
+    fn read(probe: Option<&ThreadProbe>) -> u64 {
+        probe.and_then(|probe| probe.read().ok()).map_or(0, |usage| usage.switches_involuntary)
+    }
+
+    fn switches(&self) -> u64 {
+        Usage::read(self.probe.as_ref()).saturating_sub(self.before)
+    }
 }
 
 /// Stored in place of the start when the core is done.
@@ -327,6 +355,7 @@ fn receive<W: Work>(
         outcome.ordered.clear();
         outcome.order_indices.clear();
     }
+    let usage = Usage::begin();
     start.ready.wait();
     let at = loop {
         match start.at.load(Ordering::Acquire) {
@@ -362,6 +391,7 @@ fn receive<W: Work>(
         }
     }
     outcome.elapsed = clock.raw().saturating_sub(at);
+    outcome.preempted_count = usage.switches();
     start.at.store(DONE, Ordering::Release);
     match failure {
         Some(error) => Err(error),

@@ -5,6 +5,7 @@ use engine::feed::FeedConfig;
 use engine::idle::IdlePolicy;
 use engine::instrument::{FEE_RATE_SCALE, Instrument, InstrumentTable, Venue};
 use engine::money::{DecimalError, Money};
+use engine::oms::LIVE_COUNT_MAX;
 use engine::pipeline::PipelineConfig;
 use engine::risk::{AccountLimits, InstrumentLimits, Limits};
 
@@ -176,6 +177,18 @@ impl Config {
             None => None,
         };
         let limits = Limits { instruments, account };
+        if let Some(account) = &self.risk.account
+            && LIVE_COUNT_MAX < usize::try_from(account.orders_open_max).unwrap_or(usize::MAX)
+        {
+            let must =
+                format!("at most {LIVE_COUNT_MAX}, the live orders that the OMS has room for");
+            return Err(range(
+                origin,
+                "risk.account.orders_open_max",
+                account.orders_open_max,
+                &must,
+            ));
+        }
         let order_count_max = usize::try_from(self.engine.orders_max).unwrap_or(usize::MAX);
         limits
             .validate(table.count(), order_count_max)

@@ -90,6 +90,12 @@ impl Gateway {
         !self.pending.is_empty()
     }
 
+    /// Event time of the oldest that waits; 0 when nothing does.
+    #[inline]
+    pub fn pending_time_ns(&self) -> u64 {
+        self.pending.front().map_or(0, |event| event.time_ns)
+    }
+
     /// Releases what the journal has made durable up to `durable_sequence`.
     #[inline]
     pub fn release(

@@ -31,10 +31,11 @@ impl Top {
         0 < self.bid_quantity && 0 < self.ask_quantity && self.bid_price < self.ask_price
     }
 
-    /// Bid plus ask, i.e. twice the mid price, which is exact; `None` unless sound.
+    /// Bid plus ask, i.e. twice the mid price, which is exact; `None` unless sound and in range.
     #[inline]
     pub const fn mid_twice(&self) -> Option<i64> {
-        if self.is_sound() { Some(self.bid_price + self.ask_price) } else { None }
+        // A venue may send any number; a price that has no double has no mid.
+        if self.is_sound() { self.bid_price.checked_add(self.ask_price) } else { None }
     }
 
     /// Best price of a side, if that side is there.

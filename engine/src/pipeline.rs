@@ -321,10 +321,11 @@ impl Pipeline {
             return Ok(());
         }
         let before = self.gateway.released_count();
+        let time_ns = self.gateway.pending_time_ns();
         let fault = Fault::OutboundFull { sequence: self.ring.head() };
         self.gateway.release(edges.recorder.durable(), edges.outlet).map_err(|_| fault)?;
         if before < self.gateway.released_count() {
-            edges.probe.released();
+            edges.probe.released(time_ns);
         }
         Ok(())
     }

@@ -12,11 +12,11 @@
 #![expect(clippy::print_stdout, reason = "scenarios print their seeds and what they skip")]
 
 //BIN pub mod binary;
-//BIN pub mod bookkeeper;
+pub mod bookkeeper;
 //BIN pub mod capture;
 pub mod compose;
 pub mod fuzz;
-//BIN pub mod gambler;
+pub mod gambler;
 pub mod random;
 pub mod scratch;
 pub mod threads;

@@ -30,8 +30,8 @@ pub trait Probe {
     fn begin(&mut self, sequence: u64);
     /// The time since the last call was spent in `hop`.
     fn mark(&mut self, hop: Hop);
-    /// At least one outbound event left.
-    fn released(&mut self);
+    /// At least one outbound event left; the oldest of them was caused by an event received at `time_ns`.
+    fn released(&mut self, time_ns: u64);
     /// The cascade of an event received at `time_ns` is done.
     fn end(&mut self, sequence: u64, time_ns: u64);
 }
@@ -46,7 +46,7 @@ impl Probe for NoProbe {
     #[inline]
     fn mark(&mut self, _hop: Hop) {}
     #[inline]
-    fn released(&mut self) {}
+    fn released(&mut self, _time_ns: u64) {}
     #[inline]
     fn end(&mut self, _sequence: u64, _time_ns: u64) {}
 }

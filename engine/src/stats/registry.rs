@@ -306,7 +306,8 @@ hops! {
     Journal = 5, "journal", Core;
     /// The gateway stage.
     Gateway = 6, "gateway", Core;
-    /// From the poll of a market event to the publication of the order it caused.
+    /// From the receive stamp of an event to the publication of the order it caused: the wait in the
+    /// inbound ring and for the journal included.
     TickToOrder = 7, "tick_to_order", Core;
     /// One turn of the core loop that found work.
     Cycle = 8, "cycle", Core;

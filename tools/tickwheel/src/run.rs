@@ -168,6 +168,7 @@ fn start(
         json: args.json,
         journal_dir,
         baseline,
+        session: opened.manifest.session,
         journal: core.recorder.writer().watch(),
     };
     let parts = Parts { core, exchange, requests, producer, snapshots };

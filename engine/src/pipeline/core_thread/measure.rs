@@ -76,8 +76,9 @@ impl Probe for StatsProbe<'_> {
     }
 
     #[inline]
-    fn released(&mut self) {
-        let ns = self.clock.elapsed_ns(self.poll_raw, self.clock.raw());
+    fn released(&mut self, time_ns: u64) {
+        // From the receive stamp, not from the poll: what waited in the ring or for the disk is in it.
+        let ns = self.clock.now_ns().saturating_sub(time_ns);
         self.stats.record(HopId::TickToOrder, ns);
     }
 

@@ -68,6 +68,8 @@ pub(crate) struct Plan {
     pub(crate) json: bool,
     pub(crate) journal_dir: PathBuf,
     pub(crate) baseline: Baseline,
+    /// Number of the session.
+    pub(crate) session: u64,
     /// The journal's helper thread, to be watched.
     pub(crate) journal: journal::Watch,
 }
@@ -358,7 +360,7 @@ impl Supervisor {
             cancelled = self.wait_for(CANCEL_WAIT_NS_MAX, |s| s.open_orders() == Some(0));
         }
         // 2. The session ends; the core thread with it.
-        self.insist(supervisor_event(events::session_end(0), 0));
+        self.insist(supervisor_event(events::session_end(self.plan.session), 0));
         if !self.wait_for(END_WAIT_NS_MAX, |s| s.core.is_finished()) {
             self.abandon.store(true, Ordering::Release);
             if !self.wait_for(END_WAIT_NS_MAX, |s| s.core.is_finished()) {

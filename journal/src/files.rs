@@ -28,6 +28,11 @@ impl FileError {
     }
 }
 
+/// What the system says of one of its error numbers: for people, who know few of them by heart.
+pub(crate) fn system_words(errno: i32) -> io::Error {
+    io::Error::from_raw_os_error(errno)
+}
+
 /// The operating system's error number; EIO when it gave none.
 pub(crate) fn errno_of(error: &io::Error) -> i32 {
     error.raw_os_error().unwrap_or(rustix::io::Errno::IO.raw_os_error())

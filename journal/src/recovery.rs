@@ -11,7 +11,7 @@ use crate::case::{Case, Situation, StopKind, decide};
 use crate::chain::{CHAIN_FILE, ChainFault, ChainSummary, read_chain};
 use crate::files::{
     Context, FileError, is_live, list, quarantine_range, remove_temporaries, segment_file_name,
-    sync_dir, try_lock, zero_range,
+    sync_dir, system_words, try_lock, zero_range,
 };
 use crate::layout::{
     CAPACITY_RECORDS_MAX, HEADER_SIZE_BYTES, HeaderFault, HeaderPage, Identity, PAGE_SIZE_BYTES,
@@ -87,7 +87,7 @@ impl std::fmt::Display for What {
                 f.write_str("the records do not hash to the chain: they were changed")
             }
             Self::Link => f.write_str("the link line is not the chain's hash at that place"),
-            Self::Io(errno) => write!(f, "the system answers errno {errno}"),
+            Self::Io(errno) => write!(f, "the system answers: {}", system_words(*errno)),
         }
     }
 }

@@ -15,7 +15,9 @@ use thiserror::Error;
 
 use crate::case::Case;
 use crate::chain::{ChainWriter, flag_of, read_chain};
-use crate::files::{Context, FileError, Lock, list, remove_temporaries, sync_dir, try_lock};
+use crate::files::{
+    Context, FileError, Lock, list, remove_temporaries, sync_dir, system_words, try_lock,
+};
 use crate::helper::{Helper, Stop};
 use crate::layout::{
     BLOCK_RECORDS_MAX, CAPACITY_RECORDS_MAX, CAPACITY_RECORDS_MIN, Identity, TEXT_SIZE_BYTES,
@@ -35,7 +37,7 @@ const DROP_WAIT_TURNS_MAX: u32 = 1000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum AppendError {
     /// The next segment cannot be made (disk full, read-only, quota). The helper tries on; so may the caller.
-    #[error("next segment cannot be made: errno {errno}")]
+    #[error("the next segment cannot be made: {}", system_words(*errno))]
     Full {
         /// The operating system's error number.
         errno: i32,
@@ -44,7 +46,7 @@ pub enum AppendError {
     #[error("next segment is late")]
     NextSegmentLate,
     /// A sync failed: what is on disk after `synced` is unknown. Latched; stop, and recover in a new process.
-    #[error("sync failed: errno {errno}")]
+    #[error("sync failed: {}", system_words(*errno))]
     Faulted {
         /// The operating system's error number.
         errno: i32,
@@ -110,7 +112,7 @@ pub enum CloseError {
     #[error(transparent)]
     File(#[from] FileError),
     /// A sync had failed before.
-    #[error("sync failed: errno {errno}")]
+    #[error("sync failed: {}", system_words(*errno))]
     Faulted {
         /// The operating system's error number.
         errno: i32,

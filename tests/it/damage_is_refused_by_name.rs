@@ -76,10 +76,11 @@ fn a_decision_changed_with_a_right_checksum_is_caught_by_the_chain_and_by_replay
 fn a_second_engine_on_the_same_directory_is_refused() {
     let place = Place::new(135, |_| {});
     let mut first = simulator::binary::Running::start(&mut place.run_command(&[]));
-    let stats = place.data.join("stats.tws");
+    let stats = place.stats();
     assert!(first.wait_for(60_000_000_000, || stats.exists()), "it never started");
     let second = place.run(&["--duration", "1s"]).expect(2);
-    assert!(second.stderr.contains("lock") || second.stderr.contains("use"), "{second:#?}");
+    assert!(second.stderr.contains("has a writer already"), "{second:#?}");
+    assert!(second.stderr.contains(&place.journal().display().to_string()), "{second:#?}");
     // Looking is allowed beside a running engine.
     place.about(&["journal", "info"]).expect(0);
     place.about(&["replay"]).expect(0);

@@ -14,7 +14,7 @@ fn judge(place: &Place, cycle: u64) -> u64 {
     assert_eq!(verify["damage"], Value::Array(Vec::new()), "cycle {cycle}");
     let replay = place.about(&["replay"]).expect(0).json();
     assert_eq!(replay["first_divergence"], Value::Null, "cycle {cycle}: {replay}");
-    let stats = place.data.join("stats.tws");
+    let stats = place.stats();
     if stats.exists() {
         let ended =
             tickwheel(&[Path::new("stat"), Path::new("--json"), Path::new("--data-dir"), &stats]);

@@ -10,10 +10,13 @@
 mod a_panicking_strategy_is_isolated;
 mod a_run_can_be_replayed_and_continued;
 mod architecture;
+mod backtest_of_a_capture;
 mod crash_between_any_two_records;
 mod damage_is_refused_by_name;
+mod disk_full_and_read_only;
 mod dry_run_and_power_hold_orders_back;
 mod fuzz_replay;
+mod golden_journals_open_for_ever;
 mod kill_nine_at_any_moment;
 mod no_exposure_above_a_limit;
 mod replay_is_byte_identical;

@@ -1,7 +1,7 @@
 //! The core path allocates nothing after start: the whole pipeline, both strategies, the journal,
 //! more than a million events, proved by a counting allocator.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "everything in here is a test")]
+#![expect(clippy::unwrap_used, reason = "everything in here is a test")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

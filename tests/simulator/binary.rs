@@ -76,6 +76,10 @@ impl Ended {
 
     /// The same, which must have ended with `code`.
     #[track_caller]
+    #[expect(
+        clippy::return_self_not_must_use,
+        reason = "an assertion; the rest may be of no interest"
+    )]
     pub fn expect(self, code: i32) -> Ended {
         assert_eq!(self.code, Some(code), "{self:#?}");
         self
@@ -213,6 +217,11 @@ impl Place {
         Place { directory, config, data }
     }
 
+    /// Where the stats of a running or killed engine are.
+    pub fn stats(&self) -> PathBuf {
+        self.data.join("stats.tws")
+    }
+
     /// `tickwheel run` here, with more arguments.
     pub fn run_command(&self, more: &[&str]) -> Command {
         let mut command = command(&["run", "--json"]);
@@ -235,5 +244,14 @@ impl Place {
     /// The journal.
     pub fn journal(&self) -> PathBuf {
         self.data.join("journal")
+    }
+}
+
+impl Drop for Place {
+    /// The stats of a killed engine lie in shared memory until the next start; here is none.
+    fn drop(&mut self) {
+        if let Ok(target) = std::fs::read_link(self.stats()) {
+            let _removed = std::fs::remove_file(target).is_ok();
+        }
     }
 }

@@ -66,7 +66,9 @@ impl Bookkeeper {
     /// Reads all of `events`.
     pub fn of(events: &[Event]) -> Bookkeeper {
         let mut keeper = Bookkeeper::default();
-        events.iter().for_each(|event| keeper.take(event));
+        for event in events {
+            keeper.take(event);
+        }
         keeper
     }
 

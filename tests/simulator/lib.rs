@@ -13,7 +13,7 @@
 
 pub mod binary;
 pub mod bookkeeper;
-//BIN pub mod capture;
+pub mod capture;
 pub mod compose;
 pub mod fuzz;
 pub mod gambler;

@@ -1,6 +1,6 @@
 //! Random numbers from a seed that is printed.
 
-/// A small generator (SplitMix64). Its whole state is one word, so a strategy can save it.
+/// A small generator (`SplitMix64`). Its whole state is one word, so a strategy can save it.
 #[derive(Clone, Debug)]
 pub struct Random {
     state: u64,
@@ -26,7 +26,7 @@ impl Random {
     }
 
     /// Any number.
-    pub fn next(&mut self) -> u64 {
+    pub fn word(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut word = self.state;
         word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -37,7 +37,7 @@ impl Random {
     /// `0..count`; `count` is above zero. The lean of the remainder does not matter here.
     pub fn below(&mut self, count: u64) -> u64 {
         assert!(0 < count);
-        self.next() % count
+        self.word() % count
     }
 
     /// `min..=max`

@@ -37,7 +37,7 @@ fn change(bytes: &mut Vec<u8>, other: &[u8], random: &mut Random) {
     let length = below(random, 1 + (bytes.len() - at).min(64));
     match below(random, 8) {
         0 if at < bytes.len() => bytes[at] ^= 1 << below(random, 8),
-        1 if at < bytes.len() => bytes[at] = random.next().to_le_bytes()[0],
+        1 if at < bytes.len() => bytes[at] = random.word().to_le_bytes()[0],
         2 => bytes.truncate(at),
         3 => drop(bytes.drain(at..at + length)),
         4 => {

@@ -19,7 +19,7 @@ pub struct Machine {
     pub facts: HostFacts,
     /// Its findings.
     pub findings: Vec<Finding>,
-    /// `/proc/cmdline`.
+    /// Of `/proc/cmdline`, what bears on latency; the rest is the machine's private matter.
     pub command_line: String,
     /// Model of the processor.
     pub processor: String,
@@ -44,10 +44,10 @@ impl Machine {
             date: date(now_ns),
             now_ns,
             findings: judge(&facts),
-            command_line: read("/proc/cmdline"),
+            command_line: telling(&read("/proc/cmdline")),
             processor: processor.to_string(),
             commit: commit(),
-            pinned: if may_pin { free_cores() } else { None },
+            pinned: if may_pin && is_quiet(&facts) { free_cores() } else { None },
             facts,
         }
     }
@@ -55,6 +55,47 @@ impl Machine {
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(path).map_or_else(|_| "unknown".to_string(), |text| text.trim().into())
+}
+
+/// Kernel arguments that change latencies, by the beginning of their names.
+const TELLING: [&str; 20] = [
+    "isolcpus",
+    "nohz",
+    "rcu_nocb",
+    "mitigations",
+    "intel_idle",
+    "processor.max_cstate",
+    "idle",
+    "cpuidle",
+    "haltpoll",
+    "hugepages",
+    "default_hugepagesz",
+    "transparent_hugepage",
+    "tsc",
+    "clocksource",
+    "nosmt",
+    "irqaffinity",
+    "intel_pstate",
+    "preempt",
+    "skew_tick",
+    "nowatchdog",
+];
+
+/// What of a kernel command line bears on latency.
+fn telling(command_line: &str) -> String {
+    let kept: Vec<&str> = command_line
+        .split_whitespace()
+        .take_while(|word| *word != "--")
+        .filter(|word| TELLING.iter().any(|name| word.starts_with(name)))
+        .collect();
+    if kept.is_empty() { "nothing that bears on latency".to_string() } else { kept.join(" ") }
+}
+
+/// Whether less than half of the processors were busy during the last minute: pinned beside other work, a
+/// thread waits for its own core while another one is free.
+fn is_quiet(facts: &HostFacts) -> bool {
+    let whole = facts.load.as_deref().and_then(|text| text.split('.').next()?.trim().parse().ok());
+    whole.is_some_and(|load: usize| load < facts.processor_count.div_ceil(2))
 }
 
 fn git(arguments: &[&str]) -> Option<String> {
@@ -131,6 +172,13 @@ pub fn pin(core: Option<usize>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_bears_on_latency_is_told_of_the_kernel() {
+        let line = "quiet isolcpus=2,3 root=LABEL=x nohz_full=2,3 panic=1 -- --port 1 idle=poll";
+        assert_eq!(telling(line), "isolcpus=2,3 nohz_full=2,3");
+        assert_eq!(telling("quiet"), "nothing that bears on latency");
+    }
 
     #[test]
     fn dates_are_those_of_the_calendar() {

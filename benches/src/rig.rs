@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine::border::{
     self, InboundConsumer, InboundProducer, OutboundConsumer, OutboundProducer, Polled,
+    RUN_COUNT_MAX,
 };
 use engine::event::Event;
 use engine::gateway::{NoOutlet, Outlet};
@@ -281,18 +282,22 @@ fn send(
     while clock.raw() < at {
         std::hint::spin_loop();
     }
-    for (index, event) in (0_u64..).zip(events) {
+    let mut sent = 0;
+    while sent < events.len() {
+        // What is due by now goes as one run, as the events of one frame would.
+        let mut due = RUN_COUNT_MAX.min(events.len() - sent);
         if setting.rate != 0 {
-            let planned = pace.planned(at, index);
-            while clock.raw() < planned {
+            let planned = |place: usize| pace.planned(at, u64::try_from(place).unwrap_or(u64::MAX));
+            let mut now = clock.raw();
+            while now < planned(sent) {
                 drain(&mut outbound);
                 std::hint::spin_loop();
+                now = clock.raw();
             }
+            due = (1..due).find(|count| now < planned(sent + count)).unwrap_or(due);
         }
-        if index.is_multiple_of(256) {
-            drain(&mut outbound);
-        }
-        while producer.publish(event).is_err() {
+        let run = &events[sent..sent + due];
+        while producer.publish_run(run).is_err() {
             full += 1;
             drain(&mut outbound);
             if start.at.load(Ordering::Relaxed) == DONE {
@@ -300,6 +305,10 @@ fn send(
             }
             std::hint::spin_loop();
         }
+        if sent / 256 != (sent + due) / 256 {
+            drain(&mut outbound);
+        }
+        sent += due;
     }
     while start.at.load(Ordering::Acquire) != DONE {
         drain(&mut outbound);

@@ -23,7 +23,8 @@ impl Step {
     }
 }
 
-/// Every step.
+/// Every step. Where a step needs one package it still says `--workspace` and names the target: with
+/// `--package` cargo would choose other features for the dependencies and build them once more.
 pub(crate) const STEPS: &[Step] = &[
     Step::new("fmt", "the sources are formatted", &["fmt", "--all", "--check"]),
     Step::new(
@@ -74,29 +75,19 @@ pub(crate) const STEPS: &[Step] = &[
     Step::new(
         "benches",
         "every bench once, small: its answer is checked, no time is measured",
-        &["test", "--locked", "--package", "benches", "--benches"],
+        &["test", "--locked", "--workspace", "--bench", "*"],
     ),
     Step::new(
         "tidy",
         "dependency arrows, rooms of floats, clocks and unsafe, and the order of the house",
-        &[
-            "test",
-            "--locked",
-            "--package",
-            "simulator",
-            "--test",
-            "it",
-            "--",
-            "architecture::",
-            "tidy::",
-        ],
+        &["test", "--locked", "--workspace", "--test", "it", "--", "architecture::", "tidy::"],
     ),
     Step {
         environment: &[("FUZZ_MUTATIONS", "2000")],
         ..Step::new(
             "fuzz",
             "the seeds of every fuzz target and 2,000 mutations for each target",
-            &["test", "--locked", "--package", "simulator", "--test", "it", "--", "fuzz_replay::"],
+            &["test", "--locked", "--workspace", "--test", "it", "--", "fuzz_replay::"],
         )
     },
     Step {

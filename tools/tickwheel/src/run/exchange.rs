@@ -31,6 +31,8 @@ pub(crate) struct Exchange {
     market: SyntheticMarket,
     venue: PaperVenue,
     reports: VecDeque<Event>,
+    /// Events of one step of the market, published as one run.
+    frame: Vec<Event>,
     time_ns: u64,
 }
 
@@ -71,7 +73,8 @@ impl Exchange {
                 );
             }
         }
-        Ok(Exchange { market, venue, reports: VecDeque::with_capacity(1024), time_ns: now_ns })
+        let (reports, frame) = (VecDeque::with_capacity(1024), Vec::with_capacity(1024));
+        Ok(Exchange { market, venue, reports, frame, time_ns: now_ns })
     }
 
     /// Runs until told to stop.
@@ -124,19 +127,22 @@ impl Exchange {
         stats: &StatsHandle,
     ) -> bool {
         let mut moved = false;
-        let (market, venue) = (&mut self.market, &mut self.venue);
+        let (market, venue, frame) = (&mut self.market, &mut self.venue, &mut self.frame);
         let mut dropped = 0;
         while market.next_ns() <= now_ns {
             moved = true;
+            frame.clear();
             market.step(&mut |mut event| {
                 event.source = MARKET_SOURCE;
                 event.time_ns = now_ns;
                 venue.on_market(&event);
-                dropped += u64::from(!producer.publish_market(&event));
+                frame.push(event);
             });
+            dropped += frame.len() - producer.publish_market_run(frame);
         }
         if 0 < dropped {
-            stats.add(CounterId::InboundDropped, dropped);
+            let count = u64::try_from(dropped).unwrap_or(u64::MAX);
+            stats.add(CounterId::InboundDropped, count);
             stats.add(CounterId::InboundFull, 1);
         }
         moved

@@ -228,11 +228,6 @@ impl Bookkeeper {
         }
         assert_eq!(pipeline.oms().open_count(), self.open_count(), "open orders");
     }
-
-    /// Forgets orders that are over and orders that left long ago; for long runs.
-    pub fn forget_ended(&mut self) {
-        self.sent_ns.clear();
-    }
 }
 
 fn index(value: usize) -> u16 {

@@ -14,6 +14,11 @@ fn main() {
     let dirty = changed.is_ok_and(|output| !output.stdout.is_empty());
     let mark = if dirty { "-changed" } else { "" };
     println!("cargo:rustc-env=TICKWHEEL_COMMIT={commit}{mark}");
-    println!("cargo:rerun-if-changed=../../.git/HEAD");
-    println!("cargo:rerun-if-changed=../../.git/index");
+    println!("cargo:rerun-if-changed=build.rs");
+    // Only what is there: cargo runs a script again and again for a file that is not.
+    for file in ["../../.git/HEAD", "../../.git/logs/HEAD"] {
+        if std::path::Path::new(file).exists() {
+            println!("cargo:rerun-if-changed={file}");
+        }
+    }
 }

@@ -68,6 +68,14 @@ fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    // Diagnostics of the edges, such as a stats file that found no shared memory. Standard output is the
+    // command's own.
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+        .without_time()
+        .with_target(false)
+        .init();
     let outcome = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Backtest(args) => backtest::run(&args),

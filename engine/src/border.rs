@@ -47,6 +47,11 @@ impl Depth {
         self.counts.published.load(Ordering::Relaxed).saturating_sub(consumed)
     }
 
+    /// Events that were ever published.
+    pub fn published(&self) -> u64 {
+        self.counts.published.load(Ordering::Relaxed)
+    }
+
     /// Most events that can wait.
     pub fn limit(&self) -> u64 {
         self.slot_count

@@ -45,7 +45,7 @@ pub struct Gateway {
     overflowed: bool,
     released_count: u64,
     withheld_count: u64,
-    delayed_count: u64,
+    ring_full_count: u64,
 }
 
 impl Gateway {
@@ -62,7 +62,7 @@ impl Gateway {
             overflowed: false,
             released_count: 0,
             withheld_count: 0,
-            delayed_count: 0,
+            ring_full_count: 0,
         }
     }
 
@@ -107,8 +107,11 @@ impl Gateway {
             return Err(OutboundFull);
         }
         while let Some(event) = self.pending.front() {
-            if durable_sequence < event.sequence || !outlet.offer(event) {
-                self.delayed_count += 1;
+            if durable_sequence < event.sequence {
+                break;
+            }
+            if !outlet.offer(event) {
+                self.ring_full_count += 1;
                 break;
             }
             self.pending.pop_front();
@@ -127,9 +130,9 @@ impl Gateway {
         self.withheld_count
     }
 
-    /// How often something had to wait for the journal or for room.
-    pub fn delayed_count(&self) -> u64 {
-        self.delayed_count
+    /// How often the outbound ring had no room.
+    pub fn ring_full_count(&self) -> u64 {
+        self.ring_full_count
     }
 
     /// Most that may wait.

@@ -83,11 +83,12 @@ impl Gauges {
         self.inbound_depth_max = self.inbound_depth_max.max(depth);
         let journal = core.recorder.writer().status();
         for (id, value) in [
+            (CounterId::InboundPublished, core.inbound_depth.published()),
             (CounterId::InboundDepth, depth),
             (CounterId::InboundDepthMax, self.inbound_depth_max),
             (CounterId::OutboundDepth, core.outbound_depth.get()),
             (CounterId::OutboundPublished, pipeline.gateway().released_count()),
-            (CounterId::OutboundFull, pipeline.gateway().delayed_count()),
+            (CounterId::OutboundFull, pipeline.gateway().ring_full_count()),
             (CounterId::OutboundHeld, to_u64(pipeline.gateway().pending_count())),
             (CounterId::JournalAppended, journal.appended),
             (CounterId::JournalBytes, journal.appended.saturating_mul(64)),

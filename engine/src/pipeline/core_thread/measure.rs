@@ -178,7 +178,6 @@ impl Tally {
         let cancels = self.kind(Kind::SEND_CANCEL);
         for (id, value) in [
             (CounterId::InboundConsumed, inbound),
-            (CounterId::InboundPublished, inbound),
             (CounterId::TimersFired, self.kind(Kind::CLOCK)),
             (CounterId::CommandsApplied, self.kind(Kind::COMMAND)),
             (CounterId::FeedEvents, self.seen(Feed::INTEREST)),

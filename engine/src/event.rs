@@ -16,6 +16,7 @@
 //! one carries [`flags::LAST`].
 
 pub mod kind;
+pub mod link;
 pub mod market;
 pub mod order;
 pub mod session;
@@ -25,6 +26,7 @@ mod tests;
 use bytemuck::{Pod, Zeroable};
 
 pub use kind::Kind;
+pub use link::{BalanceCode, FeeCode, LinkCode};
 pub use market::{BookState, FeedCode};
 pub use order::{OrderState, OrderTerms, OrderType, ReportCode, Side, TimeInForce};
 pub use session::{CommandCode, Mode, TextTopic};
@@ -45,6 +47,10 @@ pub mod flags {
     pub const MAKER: u8 = 1 << 5;
     /// A fill that came after the order was thought to be over.
     pub const LATE: u8 = 1 << 6;
+    /// On what a pull tells and what follows from it: the order at the venue is not ours, `id` is the venue's.
+    pub const STRANGER: u8 = 1 << 6;
+    /// On `FILL`: the fee that the venue kept from the traded asset; it moves the position, no order.
+    pub const IN_KIND: u8 = 1 << 7;
 }
 
 /// `instrument` of events that concern no instrument.

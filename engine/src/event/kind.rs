@@ -8,7 +8,7 @@
 //!  4 quote (bid, ask)   -            price            quantity          update id      -
 //!  5 feed               FeedCode     -                -                 -              events lost
 //!  6 report             ReportCode   last price       last quantity     order id       venue code
-//!  7 report detail      -            cum. quantity    fee, 1e-8         execution id   -
+//!  7 report detail      FeeCode      cum. quantity    fee***            execution id   -
 //!  8 clock              -            -                -                 -              -
 //!  9 command            CommandCode  -                -                 order id       strategy
 //! 10 session start      Mode         -                -                 session number format
@@ -18,6 +18,9 @@
 //!                       part 1       maker fee 1e-8   taker fee 1e-8    multiplier     venue
 //!                       part 2       [ 28 bytes of symbol, zero-padded ]
 //! 14 quarantine         why          -                -                 line number    count
+//! 15 link               LinkCode     -                -                 pull number    venue
+//! 16 venue order        -            order price      order quantity    order id**     -
+//! 17 venue balance      BalanceCode  free and locked  -                 asset number   venue
 //!
 //! decisions (64..)      code         price            quantity          id             tag
 //! 64 book state         BookState    expected id      received id       -              reason
@@ -42,8 +45,13 @@
 //! 83 risk state         state        measured         limit             -              rule
 //! 84 state hash         -            rolling hash     state hash        inbound count  -
 //! 85 anomaly            what         measured         limit             order id       -
+//! 86 lock               1 or 0       why              open differences  pull number    venue
+//! 87 difference         which        ours             the venue's       order id**     venue
+//! 88 send pull          why          -                -                 pull number    venue
+//! 89 baseline           BalanceCode  -                the venue's share asset number   venue
 //! ```
-//! `OrderState*`: new state in the low byte, the state before it in the high byte.
+//! `OrderState*`: new state in the low byte, the state before it in the high byte. `order id**`: ours; the
+//! venue's own with [`super::flags::STRANGER`]. `fee***`: in the unit that `FeeCode` names.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -91,6 +99,12 @@ kinds! {
     INSTRUMENT = 13 "instrument";
     /// Input that was put aside instead of applied.
     QUARANTINE = 14 "quarantine";
+    /// State of an order-entry session at a venue, and the frame of a pull.
+    LINK = 15 "link";
+    /// An order that the venue works, told by a pull.
+    VENUE_ORDER = 16 "venue-order";
+    /// A balance at the venue, told by a pull; a run over the instruments that share the asset.
+    VENUE_BALANCE = 17 "venue-balance";
 
     /// The book of an instrument changed its quality.
     BOOK_STATE = 64 "book-state";
@@ -136,6 +150,14 @@ kinds! {
     STATE_HASH = 84 "state-hash";
     /// Something that should not happen, did; trading goes on.
     ANOMALY = 85 "anomaly";
+    /// A venue was locked or unlocked: whether new orders may go there.
+    LOCK = 86 "lock";
+    /// Engine and venue do not agree; both sides are told.
+    DIFFERENCE = 87 "difference";
+    /// Outbound: tell everything that you know of our orders, fills and balances.
+    SEND_PULL = 88 "send-pull";
+    /// What of a balance is not the engine's doing.
+    BASELINE = 89 "baseline";
 }
 
 /// First code of decisions; everything below is inbound.
@@ -151,7 +173,7 @@ impl Kind {
     /// Whether the gateway must bring this to a venue.
     #[inline]
     pub const fn is_outbound(self) -> bool {
-        Kind::SEND_NEW.0 <= self.0 && self.0 <= Kind::SEND_QUERY.0
+        (Kind::SEND_NEW.0 <= self.0 && self.0 <= Kind::SEND_QUERY.0) || self.0 == Kind::SEND_PULL.0
     }
 
     /// Name as printed by tools; `unknown` for codes of other versions.

@@ -211,6 +211,8 @@ impl Config {
             limits: self.limits(&table, origin)?,
             order_count_max: size(self.engine.orders_max),
             outbound_pending_max: size(self.engine.outbound_slots),
+            query_interval_ns: engine::oms::QUERY_INTERVAL_NS,
+            reconcile: engine::reconcile::ReconcileConfig::default(),
             state_hash_interval: u64::from(self.engine.state_hash_interval),
         })
     }

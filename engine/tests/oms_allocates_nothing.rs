@@ -12,7 +12,7 @@ use engine::ids;
 use engine::instrument::{Instrument, InstrumentTable, Venue};
 use engine::ledger::Ledger;
 use engine::money::Money;
-use engine::oms::{Oms, OmsConfig};
+use engine::oms::{Oms, OmsConfig, OmsTimes};
 use engine::ring::{Emitter, Ring};
 
 thread_local! {
@@ -128,8 +128,13 @@ impl Desk {
 
 #[test]
 fn oms_and_ledger_allocate_nothing_after_they_are_made() {
-    let config =
-        OmsConfig { engine: 1, orders_max: 64, strategy_count: 1, instruments: instruments() };
+    let config = OmsConfig {
+        engine: 1,
+        orders_max: 64,
+        strategy_count: 1,
+        instruments: instruments(),
+        times: OmsTimes::default(),
+    };
     let mut desk = Desk {
         oms: Oms::new(config),
         ledger: Ledger::new(1, instruments()),

@@ -13,7 +13,7 @@ use engine::event::{
 use engine::ids;
 use engine::instrument::{Instrument, InstrumentTable, Venue};
 use engine::money::Money;
-use engine::oms::{Oms, OmsConfig};
+use engine::oms::{Oms, OmsConfig, OmsTimes};
 use engine::ring::{Emitter, Ring};
 use engine::state::{Loader, Saver, State};
 use proptest::prelude::*;
@@ -40,6 +40,7 @@ fn config() -> OmsConfig {
         orders_max: usize::try_from(ORDERS_MAX).unwrap(),
         strategy_count: usize::from(STRATEGY_COUNT),
         instruments: InstrumentTable::new(vec![btcusdt, ethusdt]).unwrap(),
+        times: OmsTimes::default(),
     }
 }
 

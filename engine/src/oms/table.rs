@@ -126,6 +126,12 @@ impl Input {
         }
     }
 
+    /// Whether the venue said it.
+    #[inline]
+    pub const fn is_of_venue(self) -> bool {
+        Input::Acked as u8 <= self as u8 && self as u8 <= Input::Working as u8
+    }
+
     /// The input that a venue's report is; `None` for fills, which are part or full by their quantity.
     pub const fn from_report(code: ReportCode) -> Option<Input> {
         match code {

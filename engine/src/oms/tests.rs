@@ -20,6 +20,7 @@ fn config() -> OmsConfig {
         orders_max: 4,
         strategy_count: 2,
         instruments: InstrumentTable::new(vec![btcusdt(), other]).unwrap(),
+        times: OmsTimes::default(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::event::kind::KindSet;
-use crate::event::{Event, Kind, OrderState};
+use crate::event::{Event, Kind, OrderState, flags};
 use crate::feed::Feed;
 use crate::gateway::Gateway;
 use crate::oms::Oms;
@@ -148,7 +148,7 @@ impl Tally {
             Kind::INTENT | Kind::INTENT_CANCEL | Kind::INTENT_REPLACE => strategy.intents += 1,
             Kind::REFUSED => strategy.refused += 1,
             Kind::SEND_NEW => strategy.orders += 1,
-            Kind::FILL => strategy.fills += 1,
+            Kind::FILL if !event.has(flags::IN_KIND) => strategy.fills += 1,
             _ => {}
         }
     }

@@ -293,10 +293,10 @@ pub enum CloseReason {
 
 /// The end of the stream within the handshake of TLS is a cut like any other.
 pub(crate) fn tls_reason(error: io::Error) -> CloseReason {
-    match error.kind() == io::ErrorKind::UnexpectedEof {
-        true => CloseReason::Cut,
-        false => CloseReason::Io(error),
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return CloseReason::Cut;
     }
+    CloseReason::Io(error)
 }
 
 /// A change of a session, or of the connection of an HTTP client.

@@ -210,7 +210,9 @@ impl HttpClient {
     fn append(&mut self, request: &HttpRequest<'_>) {
         let queue = &mut self.queue;
         let mut push = |parts: &[&str]| {
-            parts.iter().for_each(|part| queue.extend_from_slice(part.as_bytes()));
+            for part in parts {
+                queue.extend_from_slice(part.as_bytes());
+            }
         };
         let (path, host) = (self.endpoint.path(), self.endpoint.authority());
         push(&[request.method, " ", path, request.target, " HTTP/1.1\r\nHost: ", host, "\r\n"]);

@@ -291,3 +291,57 @@ impl Drop for TestFile {
         drop(std::fs::remove_file(&self.0));
     }
 }
+
+/// An empty directory of this test; removed after it.
+pub(crate) struct TestDirectory(pub(crate) PathBuf);
+
+impl TestDirectory {
+    pub(crate) fn new(name: &str) -> TestDirectory {
+        let path = std::env::temp_dir().join(format!("wire-{}-{name}.d", std::process::id()));
+        drop(std::fs::remove_dir_all(&path));
+        std::fs::create_dir(&path).unwrap();
+        TestDirectory(path)
+    }
+}
+
+impl Drop for TestDirectory {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+/// Seeded bytes; `SplitMix64`.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn word(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = self.0;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        word ^ (word >> 31)
+    }
+
+    /// In `[0, bound)`.
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        let bound = u64::try_from(bound.max(1)).unwrap();
+        usize::try_from(self.word() % bound).unwrap()
+    }
+
+    /// A few bytes removed, added, changed, or the end cut off. One byte remains.
+    pub(crate) fn damage(&mut self, bytes: &mut Vec<u8>) {
+        for _ in 0..=self.below(4) {
+            let place = self.below(bytes.len());
+            match self.below(4) {
+                0 if 1 < bytes.len() => drop(bytes.remove(place)),
+                1 => bytes.insert(place, self.byte()),
+                2 => bytes[place] = self.byte(),
+                _ => bytes.truncate(place.max(1)),
+            }
+        }
+    }
+
+    pub(crate) fn byte(&mut self) -> u8 {
+        u8::try_from(self.word() & 0xff).unwrap()
+    }
+}

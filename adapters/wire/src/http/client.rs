@@ -482,7 +482,7 @@ impl HttpClient {
                     if is_front_late { HttpFailure::Deadline } else { HttpFailure::Dropped };
                 self.fail_front(failure, handler);
             }
-            let why = CloseReason::Protocol { detail: "no answer in time".to_string() };
+            let why = CloseReason::AnswerDeadline;
             self.end(End { why, failure: |_| HttpFailure::Dropped }, now_ns, handler);
         }
         // Of the rest nothing was sent: they leave the queue without a trace.
@@ -561,6 +561,7 @@ fn io_end(error: io::Error) -> End {
         | CloseReason::FrameTooLarge { .. }
         | CloseReason::Protocol { .. }
         | CloseReason::Mute { .. }
+        | CloseReason::AnswerDeadline
         | CloseReason::Reconnect
         | CloseReason::Ended
         | CloseReason::Stopped => HttpFailure::Cut,

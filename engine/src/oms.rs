@@ -17,7 +17,7 @@
 //! (`NO_STRATEGY`): positions follow the venue, not our opinion of it.
 //!
 //! **Invariant:** an order whose fate is not known is asked for, and asked for again every second of
-//! event time; it is never assumed to be gone.
+//! event time (`query_interval_ns`) while the link is not down; it is never assumed to be gone.
 
 pub mod anomaly;
 mod booking;

@@ -19,6 +19,10 @@ pub(super) fn events(words: &[&str]) -> Option<Vec<Event>> {
             };
             vec![link(Venue::BinanceSpot, code, number(pull))]
         }
+        ["completed", id, quantity] => {
+            let told = report(0, id_of(id), ReportCode::Completed, 0);
+            vec![Event { quantity: number(quantity), ..told }]
+        }
         ["row", id, quantity, price] => {
             let row = VenueOrder {
                 instrument: 0,
@@ -374,5 +378,42 @@ fn a_fee_in_kind_is_a_sale_at_the_fills_price_that_fills_nothing() {
          order 1.1 partially-filled -> filled 0 @ 6183763
          > fill 1.1 48000 @ 6183763 cum 100000 exec 4 fee 77 in kind
          anomaly 104 48000 0",
+    );
+}
+
+#[test]
+fn an_order_that_is_complete_at_terms_nobody_told_is_filled_when_its_fills_are_booked() {
+    check(
+        "> buy 10 @ 100
+         order 1.1 new -> new 10 @ 100
+         order 1.1 new -> pending 10 @ 100
+         send-new 1.1 10 @ 100
+         > acked 1.1
+         order 1.1 pending -> acked 10 @ 100
+         > replace 1.1 6 @ 101
+         order 1.1 acked -> pending-replace 10 @ 100
+         send-replace 1.1 6 @ 101
+         > outcome-unknown 1.1
+         order 1.1 pending-replace -> unknown 10 @ 100
+         send-query 1.1
+         > completed 1.1 6
+         anomaly 106 6 0
+         > fill 1.1 6 @ 101 cum 6 exec 1
+         fill 1.1 6 @ 101
+         fee 5 exec 1
+         order 1.1 unknown -> unknown 4 @ 100
+         > completed 1.1 0
+         anomaly 101 0 0
+         > completed 1.1 6
+         order 1.1 unknown -> filled 0 @ 100
+         > completed 1.1 6
+         > buy 10 @ 100
+         order 1.2 new -> new 10 @ 100
+         order 1.2 new -> pending 10 @ 100
+         send-new 1.2 10 @ 100
+         > completed 1.2 10
+         order 1.2 pending -> unknown 10 @ 100
+         send-query 1.2
+         anomaly 106 10 0",
     );
 }

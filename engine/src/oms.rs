@@ -17,7 +17,7 @@
 //! (`NO_STRATEGY`): positions follow the venue, not our opinion of it.
 //!
 //! **Invariant:** an order whose fate is not known is asked for, and asked for again every second of
-//! event time; it is never assumed to be gone.
+//! event time (`query_interval_ns`) while the link is not down; it is never assumed to be gone.
 
 pub mod anomaly;
 mod booking;
@@ -392,14 +392,15 @@ impl Oms {
             self.slab.hear(slot, event.time_ns);
         }
         let order = *self.slab.get(slot);
-        if input == Input::Replaced && event.quantity <= 0 {
+        if matches!(input, Input::Replaced | Input::Completed) && event.quantity <= 0 {
             return self.anomaly(anomaly::BAD_REPORT, (event.quantity, 0), &order, out);
         }
         self.advance(slot, input, (event.price, event.quantity), out);
         if !order.is_live() {
             return;
         }
-        if input == Input::Working && event.quantity != order.filled {
+        let is_sum = matches!(input, Input::Working | Input::Completed);
+        if is_sum && event.quantity != order.filled {
             let told = (event.quantity, order.filled);
             self.anomaly(anomaly::CUMULATIVE_MISMATCH, told, &order, out);
             self.traded_more(slot, &order, event.quantity, out);
@@ -584,6 +585,8 @@ impl Oms {
             Next::Stay | Next::Late => order.state,
             Next::Rest => order.rest(),
             Next::Gone => gone,
+            Next::Complete if terms.1 == order.filled => OrderState::Filled,
+            Next::Complete => OrderState::Unknown,
             Next::GoneIfAsked if asked => gone,
             Next::RejectedOrDoubt if !worked => OrderState::Rejected,
             Next::RejectedOrDoubt | Next::Doubt => {

@@ -211,6 +211,8 @@ impl Facts {
             ReportCode::NotFound if self.doubt != Doubt::None => self.vanish(),
             ReportCode::NotFound => {}
             ReportCode::OutcomeUnknown => self.ask(),
+            ReportCode::Completed if self.filled == 0 => {}
+            ReportCode::Completed => self.over = Some(OrderState::Filled),
             ReportCode::Filled | ReportCode::Replaced => unreachable!("steps of their own"),
         }
         self.settle();
@@ -327,7 +329,11 @@ impl Run {
             Step::Replace(index, quantity) => self.change(*index, Some(*quantity)),
             Step::Report(index, code) => {
                 let id = self.pick(*index);
-                self.apply(report(self.instrument(id), id, *code, 0));
+                let quantity = match code {
+                    ReportCode::Completed => self.facts.get(&id).map_or(0, |facts| facts.filled),
+                    _ => 0,
+                };
+                self.apply(Event { quantity, ..report(self.instrument(id), id, *code, 0) });
                 self.with(id, |facts| facts.report(*code));
             }
             Step::Replaced(index, quantity) => {

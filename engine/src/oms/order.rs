@@ -171,6 +171,7 @@ impl Order {
             | Input::Cancelled
             | Input::Expired
             | Input::NotFound
+            | Input::Completed
             | Input::NewWithheld => {}
         }
     }

@@ -12,8 +12,11 @@
 
 pub mod config;
 pub mod exchange;
+pub mod fault;
+mod flow;
 pub mod money;
 pub mod order;
+mod streams;
 
 pub use config::{
     AccountConfig, ApiKey, ConfigError, ExchangeConfig, Fees, Filters, HistoryLimits, KeyKind,

@@ -3,32 +3,23 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::exchange::Trade;
+use crate::money::ONE;
+use crate::order::TimeUnit;
 use crate::streams::names::Kind;
 
-/// Units of one whole: money and quantities have eight decimals.
-pub(crate) const UNIT: i64 = 100_000_000;
 const MINUTE_NS: u64 = 60_000_000_000;
 
-/// A trade as the streams tell it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Print {
-    pub(crate) id: u64,
-    pub(crate) price: i64,
-    pub(crate) quantity: i64,
-    pub(crate) time_ns: u64,
-    pub(crate) buyer_is_maker: bool,
-}
-
 /// The best level of both sides: price and quantity, or nothing.
-pub(crate) type Best = [Option<(i64, i64)>; 2];
+pub(crate) type Top = [Option<(i64, i64)>; 2];
 
 /// A number with eight decimals.
 pub(crate) fn money(text: &mut String, value: i64) {
     let sign = if value < 0 { "-" } else { "" };
     let value = value.unsigned_abs();
-    let unit = UNIT.unsigned_abs();
+    let one = ONE.unsigned_abs();
     // Writing into a String cannot fail.
-    drop(write!(text, "{sign}{}.{:08}", value / unit, value % unit));
+    drop(write!(text, "{sign}{}.{:08}", value / one, value % one));
 }
 
 /// The same as a text of its own.
@@ -40,13 +31,17 @@ pub(crate) fn decimal(value: i64) -> String {
 
 /// A sum of price times quantity, which is wider, with eight decimals.
 fn wide(value: i128) -> String {
-    decimal(i64::try_from(value / i128::from(UNIT)).unwrap_or(i64::MAX))
+    decimal(i64::try_from(value / i128::from(ONE)).unwrap_or(i64::MAX))
 }
+
+/// Quantity of each changed level, bids and asks.
+#[derive(Debug, Default)]
+pub(crate) struct Sides([BTreeMap<i64, i64>; 2]);
 
 /// Changed levels since the last frame of one pace.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
-    sides: [BTreeMap<i64, i64>; 2],
+    pub(crate) sides: Sides,
     /// Last update id that a frame of this pace has told.
     told_id: u64,
 }
@@ -56,11 +51,11 @@ impl Changes {
         if self.told_id == 0 {
             self.told_id = update_id.saturating_sub(1);
         }
-        self.sides[side].insert(price, quantity);
+        self.sides.0[side].insert(price, quantity);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.sides.iter().all(BTreeMap::is_empty)
+        self.sides.0.iter().all(BTreeMap::is_empty)
     }
 
     /// The range of ids that the next frame tells; the range after it begins where this one ends.
@@ -70,16 +65,13 @@ impl Changes {
         (first, update_id)
     }
 
-    pub(crate) fn clear(&mut self) {
-        for side in &mut self.sides {
-            side.clear();
-        }
-    }
+}
 
+impl Sides {
     /// `[["price","quantity"],...]`, bids from the best down, asks from the best up.
     fn write(&self, side: usize, text: &mut String) {
         text.push('[');
-        let mut pairs = self.sides[side].iter();
+        let mut pairs = self.0[side].iter();
         let mut is_first = true;
         while let Some((price, quantity)) = if side == 0 { pairs.next_back() } else { pairs.next() }
         {
@@ -117,7 +109,7 @@ struct Bar {
 }
 
 impl Bar {
-    fn add(&mut self, print: &Print) {
+    fn add(&mut self, print: &Trade) {
         if self.count == 0 {
             self.open = print.price;
             self.high = print.price;
@@ -130,7 +122,7 @@ impl Bar {
         self.volume = self.volume.saturating_add(print.quantity);
         let quote = i128::from(print.price) * i128::from(print.quantity);
         self.quote_volume += quote;
-        if !print.buyer_is_maker {
+        if !print.is_buyer_maker {
             self.taker_volume = self.taker_volume.saturating_add(print.quantity);
             self.taker_quote += quote;
         }
@@ -153,12 +145,14 @@ pub(crate) struct Market {
     /// As orders name it.
     pub(crate) symbol: String,
     /// Names of its streams, in the order of [`Kind::ALL`].
-    pub(crate) streams: Vec<(Kind, String)>,
+    streams: Vec<(Kind, String)>,
     pub(crate) fast: Changes,
     pub(crate) slow: Changes,
     pub(crate) update_id: u64,
-    pub(crate) best: Best,
-    pub(crate) told_best: Best,
+    /// A level changed since the best prices were looked at.
+    pub(crate) touched: bool,
+    /// The best prices that were told last.
+    pub(crate) top: Top,
     day: Bar,
     minute: Bar,
 }
@@ -174,14 +168,20 @@ impl Market {
             fast: Changes::default(),
             slow: Changes::default(),
             update_id: 0,
-            best: [None; 2],
-            told_best: [None; 2],
+            touched: false,
+            top: [None; 2],
             day: Bar::default(),
             minute: Bar::default(),
         }
     }
 
-    pub(crate) fn add(&mut self, print: &Print) {
+    /// The name of one of its streams.
+    pub(crate) fn stream(&self, kind: Kind) -> &str {
+        let found = self.streams.iter().find(|(known, _)| *known == kind);
+        found.map_or("", |(_, name)| name)
+    }
+
+    pub(crate) fn add(&mut self, print: &Trade) {
         let start_ns = print.time_ns - print.time_ns % MINUTE_NS;
         if self.minute.start_ns != start_ns {
             self.minute = Bar { start_ns, ..Bar::default() };
@@ -197,40 +197,40 @@ impl Market {
         0 < self.day.count
     }
 
-    pub(crate) fn trade(&self, print: &Print, unit: Times) -> String {
+    pub(crate) fn trade(&self, print: &Trade, unit: TimeUnit) -> String {
         format!(
             concat!(
                 r#"{{"e":"trade","E":{event},"s":"{symbol}","t":{id},"p":"{price}","q":"{quantity}","#,
                 r#""T":{time},"m":{maker},"M":true}}"#
             ),
-            event = unit.of(print.time_ns),
+            event = time(unit, print.time_ns),
             symbol = self.symbol,
             id = print.id,
             price = decimal(print.price),
             quantity = decimal(print.quantity),
-            time = unit.of(print.time_ns),
-            maker = print.buyer_is_maker,
+            time = time(unit, print.time_ns),
+            maker = print.is_buyer_maker,
         )
     }
 
-    pub(crate) fn agg_trade(&self, print: &Print, unit: Times) -> String {
+    pub(crate) fn agg_trade(&self, print: &Trade, unit: TimeUnit) -> String {
         format!(
             concat!(
                 r#"{{"e":"aggTrade","E":{event},"s":"{symbol}","a":{id},"p":"{price}","q":"{quantity}","#,
                 r#""f":{id},"l":{id},"T":{time},"m":{maker},"M":true}}"#
             ),
-            event = unit.of(print.time_ns),
+            event = time(unit, print.time_ns),
             symbol = self.symbol,
             id = print.id,
             price = decimal(print.price),
             quantity = decimal(print.quantity),
-            time = unit.of(print.time_ns),
-            maker = print.buyer_is_maker,
+            time = time(unit, print.time_ns),
+            maker = print.is_buyer_maker,
         )
     }
 
     pub(crate) fn book_ticker(&self) -> String {
-        let part = |side: usize| self.best[side].unwrap_or((0, 0));
+        let part = |side: usize| self.top[side].unwrap_or((0, 0));
         format!(
             r#"{{"u":{},"s":"{}","b":"{}","B":"{}","a":"{}","A":"{}"}}"#,
             self.update_id,
@@ -242,7 +242,7 @@ impl Market {
         )
     }
 
-    pub(crate) fn depth(&self, changes: &Changes, ids: (u64, u64), event: u64) -> String {
+    pub(crate) fn depth(&self, changes: &Sides, ids: (u64, u64), event: u64) -> String {
         let mut text = String::with_capacity(1024);
         // Writing into a String cannot fail.
         drop(write!(
@@ -275,18 +275,18 @@ impl Market {
         )
     }
 
-    pub(crate) fn ticker(&self, now_ns: u64, unit: Times) -> String {
+    pub(crate) fn ticker(&self, now_ns: u64, unit: TimeUnit) -> String {
         let day = &self.day;
         let change = day.close - day.open;
-        let percent = i128::from(change) * 100 * i128::from(UNIT) / i128::from(day.open.max(1));
-        let part = |side: usize| self.best[side].unwrap_or((0, 0));
+        let percent = i128::from(change) * 100 * i128::from(ONE) / i128::from(day.open.max(1));
+        let part = |side: usize| self.top[side].unwrap_or((0, 0));
         format!(
             concat!(
                 r#"{{"e":"24hrTicker","E":{},"s":"{}","p":"{}","P":"{}","w":"{}","x":"{}","c":"{}","#,
                 r#""Q":"{}","b":"{}","B":"{}","a":"{}","A":"{}","o":"{}","h":"{}","l":"{}","v":"{}","#,
                 r#""q":"{}","O":{},"C":{},"F":{},"L":{},"n":{}}}"#
             ),
-            unit.of(now_ns),
+            time(unit, now_ns),
             self.symbol,
             decimal(change),
             decimal(i64::try_from(percent).unwrap_or(0)),
@@ -303,15 +303,15 @@ impl Market {
             decimal(day.low),
             decimal(day.volume),
             wide(day.quote_volume),
-            unit.of(day.start_ns),
-            unit.of(now_ns),
+            time(unit, day.start_ns),
+            time(unit, now_ns),
             day.first_id,
             day.last_id,
             day.count,
         )
     }
 
-    pub(crate) fn kline(&self, now_ns: u64, unit: Times) -> String {
+    pub(crate) fn kline(&self, now_ns: u64, unit: TimeUnit) -> String {
         let bar = &self.minute;
         let end_ns = bar.start_ns + MINUTE_NS;
         format!(
@@ -320,10 +320,10 @@ impl Market {
                 r#""o":"{}","c":"{}","h":"{}","l":"{}","v":"{}","n":{},"x":{},"q":"{}","V":"{}","#,
                 r#""Q":"{}","B":"0"}}}}"#
             ),
-            unit.of(now_ns),
+            time(unit, now_ns),
             self.symbol,
-            unit.of(bar.start_ns),
-            unit.of(end_ns) - 1,
+            time(unit, bar.start_ns),
+            time(unit, end_ns) - 1,
             self.symbol,
             bar.first_id,
             bar.last_id,
@@ -340,29 +340,18 @@ impl Market {
         )
     }
 
-    pub(crate) fn avg_price(&self, now_ns: u64, unit: Times) -> String {
+    pub(crate) fn avg_price(&self, now_ns: u64, unit: TimeUnit) -> String {
         format!(
             r#"{{"e":"avgPrice","E":{},"s":"{}","i":"5m","w":"{}","T":{}}}"#,
-            unit.of(now_ns),
+            time(unit, now_ns),
             self.symbol,
             decimal(self.day.mean()),
-            unit.of(now_ns),
+            time(unit, now_ns),
         )
     }
 }
 
-/// The unit of times on a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Times {
-    Milliseconds,
-    Microseconds,
-}
-
-impl Times {
-    pub(crate) fn of(self, time_ns: u64) -> u64 {
-        match self {
-            Times::Milliseconds => time_ns / 1_000_000,
-            Times::Microseconds => time_ns / 1_000,
-        }
-    }
+/// A time in the unit of a connection.
+pub(crate) fn time(unit: TimeUnit, time_ns: u64) -> u64 {
+    time_ns / unit.ns()
 }

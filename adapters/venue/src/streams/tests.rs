@@ -1,0 +1,1 @@
+//! Subscriptions, their answers, and the frames that follow.

@@ -10,12 +10,14 @@
 //!
 //! **Invariant:** the exchange reads no clock and opens no socket: time and bytes come in.
 
+pub mod capture;
 pub mod config;
 pub mod exchange;
 pub mod fault;
-mod flow;
+pub mod flow;
 pub mod money;
 pub mod order;
+pub mod serve;
 mod streams;
 
 pub use config::{

@@ -25,6 +25,7 @@ use market::{Market, time, write_level};
 pub(crate) use names::parse_target;
 use names::{Kind, Target};
 
+
 /// Most streams of one connection.
 const STREAM_COUNT_MAX: usize = 1024;
 const SECOND_NS: u64 = 1_000_000_000;
@@ -139,6 +140,11 @@ impl Streams {
         for name in target.streams.iter().take(STREAM_COUNT_MAX) {
             self.subscribe(id, name);
         }
+    }
+
+    /// Whether the frames of a connection come in the wrapper.
+    pub(crate) fn is_combined(&self, id: u64) -> bool {
+        self.connections.get(&id).is_some_and(|connection| connection.combined)
     }
 
     pub(crate) fn closed(&mut self, id: u64) {

@@ -18,8 +18,8 @@ pub(crate) fn money(text: &mut String, value: i64) {
     let sign = if value < 0 { "-" } else { "" };
     let value = value.unsigned_abs();
     let one = ONE.unsigned_abs();
-    // Writing into a String cannot fail.
-    drop(write!(text, "{sign}{}.{:08}", value / one, value % one));
+    let written = write!(text, "{sign}{}.{:08}", value / one, value % one);
+    written.expect("a String takes any text");
 }
 
 /// The same as a text of its own.
@@ -244,9 +244,7 @@ impl Market {
 
     pub(crate) fn depth(&self, changes: &Sides, ids: (u64, u64), event: u64) -> String {
         let mut text = String::with_capacity(1024);
-        // Writing into a String cannot fail.
-        drop(write!(
-            text,
+        text.push_str(&format!(
             r#"{{"e":"depthUpdate","E":{event},"s":"{}","U":{},"u":{},"b":"#,
             self.symbol, ids.0, ids.1
         ));

@@ -15,16 +15,24 @@ mod certificates;
 mod core;
 mod peer;
 mod requests;
+mod running;
+mod service;
 mod store;
+#[cfg(test)]
+mod tests;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::capture::CaptureError;
-use crate::config::{ConfigError, ExchangeConfig};
+use crate::config::{AccountConfig, ApiKey, ConfigError, ExchangeConfig, KeyKind};
 use crate::exchange::LoadError;
 use crate::fault::FaultPlan;
 use crate::flow::FlowConfig;
+use crate::flow::random::Random;
+use crate::money::ONE;
 pub use crate::streams::StreamsConfig;
+pub use running::{MarketView, RunningVenue, Venue, VenueHandle, VenueUrls, VenueView};
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -93,6 +101,8 @@ pub enum MarketConfig {
 pub struct Timing {
     /// Between two pings of the server.
     pub ping_ns: u64,
+    /// A connection whose last pong is older than this at a ping is closed.
+    pub pong_ns_max: u64,
     /// A connection ends at this age.
     pub age_ns_max: u64,
     /// Events of user data wait so long after the answer to a subscription.
@@ -103,6 +113,7 @@ impl Default for Timing {
     fn default() -> Self {
         Timing {
             ping_ns: 20 * SECOND_NS,
+            pong_ns_max: 60 * SECOND_NS,
             age_ns_max: 86_400 * SECOND_NS,
             subscribe_quiet_ns: SECOND_NS / 500,
         }
@@ -112,6 +123,10 @@ impl Default for Timing {
 /// Everything that a venue is made of.
 #[derive(Clone, Debug)]
 pub struct VenueConfig {
+    /// Where it listens without TLS; port 0 for any.
+    pub listen: SocketAddr,
+    /// Where it listens with TLS.
+    pub listen_tls: SocketAddr,
     /// Symbols, accounts, fees, limits.
     pub exchange: ExchangeConfig,
     /// Where prices come from.
@@ -126,4 +141,50 @@ pub struct VenueConfig {
     pub timing: Timing,
     /// Where accounts and orders are kept; nowhere: they end with the venue.
     pub state_folder: Option<PathBuf>,
+}
+
+impl VenueConfig {
+    /// On any port of loopback: two symbols, two funded accounts with HMAC keys made from the seed,
+    /// generated participants.
+    pub fn local(seed: u64) -> VenueConfig {
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let mut random = Random::new(seed, 0x6b65_7973);
+        let accounts = ["alpha", "beta"].map(|name| account(name, &mut random)).to_vec();
+        VenueConfig {
+            listen: loopback,
+            listen_tls: loopback,
+            exchange: ExchangeConfig::spot(accounts),
+            market: MarketConfig::Generated(FlowConfig::usual(seed)),
+            streams: StreamsConfig::default(),
+            faults: FaultPlan::default(),
+            seed,
+            timing: Timing::default(),
+            state_folder: None,
+        }
+    }
+
+    /// The same without participants: prices come from accounts and from tests.
+    #[must_use]
+    pub fn still(self) -> VenueConfig {
+        VenueConfig { market: MarketConfig::Still, ..self }
+    }
+}
+
+/// A funded account with a key of 64 letters and digits, as the live exchange gives them.
+fn account(name: &str, random: &mut Random) -> AccountConfig {
+    let mut word = || -> String {
+        const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+        let mut letter = || {
+            let at = usize::try_from(random.up_to(61)).unwrap_or(0);
+            char::from(LETTERS[at])
+        };
+        (0..64).map(|_| letter()).collect()
+    };
+    let (api_key, secret) = (word(), word());
+    let funds = [("USDT", 1_000_000), ("BTC", 20), ("ETH", 400)];
+    AccountConfig {
+        name: name.to_string(),
+        keys: vec![ApiKey { api_key, kind: KeyKind::Hmac { secret } }],
+        balances: funds.map(|(asset, amount)| (asset.to_string(), amount * ONE)).to_vec(),
+    }
 }

@@ -33,6 +33,9 @@ const MARKET_LAG_NS: u64 = 1_000_000_000;
 /// Things that wait; beyond it nothing waits any more and what was delayed goes at once.
 const WAITING_COUNT_MAX: usize = 1 << 20;
 
+/// Between half a frame and the reset behind it.
+const HALF_TO_CUT_NS: u64 = 2_000_000;
+
 /// Where prices come from.
 #[derive(Debug)]
 pub(crate) enum Market {
@@ -147,6 +150,7 @@ impl Core {
                     self.put_text(id, text);
                 }
             }
+            Waiting::Cut(id) => self.cut(id),
             Waiting::Hear(id) => self.commands.push(Command::PauseReading(id, false)),
             Waiting::CloseAll => {
                 for (id, peer) in &self.peers {
@@ -210,7 +214,7 @@ impl Core {
             }
             Some(Action::Half { scope: Scope::Own }) => {
                 self.commands.push(Command::Half(id, text));
-                self.cut(id);
+                self.cut_soon(id);
             }
             Some(Action::Garbage { kind, scope: Scope::Own }) => {
                 self.commands.push(Command::Raw(id, garbage(kind)));
@@ -243,6 +247,11 @@ impl Core {
         self.forget(id);
     }
 
+    /// A reset drops what has not left yet: half a frame needs a moment before it.
+    fn cut_soon(&mut self, id: u64) {
+        self.wait(self.now_ns + HALF_TO_CUT_NS, Waiting::Cut(id));
+    }
+
     fn forget(&mut self, id: u64) {
         if let Some(peer) = self.peers.remove(&id) {
             match peer.speaks {
@@ -261,7 +270,7 @@ impl Core {
             }
             Action::Half { scope } => self.each(*scope, own, |core, id| {
                 core.commands.push(Command::Half(id, "{\"e\":\"half\",\"half\":0}".to_string()));
-                core.cut(id);
+                core.cut_soon(id);
             }),
             Action::Garbage { kind, scope } => self.each(*scope, own, |core, id| {
                 core.commands.push(Command::Raw(id, garbage(*kind)));
@@ -458,7 +467,8 @@ impl Core {
             Some(Action::Half { scope: Scope::Own }) => {
                 let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Le";
                 self.commands.push(Command::Raw(id, head.as_bytes().to_vec()));
-                self.cut(id);
+                self.with(id, |peer| peer.is_stuck = true);
+                self.cut_soon(id);
                 return Outcome::Later;
             }
             Some(Action::Garbage { scope: Scope::Own, .. }) => {
@@ -569,7 +579,7 @@ impl Core {
             Some(Action::Reorder { wait_ns }) => self.hold(id, text, wait_ns),
             Some(Action::Half { scope: Scope::Own }) => {
                 self.commands.push(Command::Half(id, text));
-                self.cut(id);
+                self.cut_soon(id);
             }
             Some(Action::Garbage { kind, scope: Scope::Own }) => {
                 self.commands.push(Command::Raw(id, garbage(kind)));
@@ -663,6 +673,20 @@ impl Core {
 
     pub(crate) fn now_ns(&self) -> u64 {
         self.now_ns
+    }
+
+    /// Whether a connection has not answered pings for too long.
+    pub(crate) fn is_silent(&self, id: u64, pong_ns: Option<u64>) -> bool {
+        let Some(peer) = self.peers.get(&id) else { return false };
+        let last_ns = pong_ns.unwrap_or(peer.opened_ns).max(peer.opened_ns);
+        let limit_ns = self.timing().pong_ns_max.saturating_add(self.timing().ping_ns);
+        last_ns.saturating_add(limit_ns) <= self.now_ns
+    }
+
+    /// Connections of streams and of the WS API.
+    pub(crate) fn connection_counts(&self) -> (usize, usize) {
+        let count = |speaks| self.peers.values().filter(|peer| peer.speaks == speaks).count();
+        (count(Speaks::Stream), count(Speaks::WsApi))
     }
 }
 

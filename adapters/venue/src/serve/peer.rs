@@ -114,6 +114,8 @@ pub(crate) enum Waiting {
     Respond(u64, RestAnswer),
     /// The frame that was held back goes although none came after it.
     Release(u64),
+    /// The connection is reset.
+    Cut(u64),
     /// The connection is read again.
     Hear(u64),
     /// Every WebSocket is closed: the venue said that it would.

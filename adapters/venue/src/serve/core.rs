@@ -277,10 +277,17 @@ impl Core {
             }),
             Action::Mute { wait_ns, with_pings, scope } => self.each(*scope, own, |core, id| {
                 let until_ns = core.now_ns.saturating_add(*wait_ns);
+                let mut is_deaf = false;
                 core.with(id, |peer| {
                     peer.muted_until_ns = until_ns;
                     peer.pings_while_mute = *with_pings;
+                    is_deaf = !*with_pings && peer.speaks == Speaks::Stream;
                 });
+                // A ping that is not read is not answered.
+                if is_deaf {
+                    core.commands.push(Command::PauseReading(id, true));
+                    core.wait(until_ns, Waiting::Hear(id));
+                }
             }),
             Action::Deaf { wait_ns, scope } => self.each(*scope, own, |core, id| {
                 core.commands.push(Command::PauseReading(id, true));

@@ -235,7 +235,8 @@ impl RunningVenue {
     }
 
     fn end(&mut self) -> Result<(), ServeError> {
-        self.stopper.stop();
+        // The loop looks at the flag within a millisecond also where it cannot be woken.
+        drop(self.stopper.stop());
         let Some(thread) = self.thread.take() else { return Ok(()) };
         // A panic of the venue's thread has been printed by it.
         thread.join().unwrap_or(Ok(()))

@@ -10,11 +10,16 @@
 //!
 //! **Invariant:** the exchange reads no clock and opens no socket: time and bytes come in.
 
+mod api;
 pub mod config;
 pub mod exchange;
 pub mod money;
 pub mod order;
 
+#[cfg(test)]
+mod testing;
+
+pub use api::Candle;
 pub use config::{
     AccountConfig, ApiKey, ConfigError, ExchangeConfig, Fees, Filters, HistoryLimits, KeyKind,
     RateLimits, SymbolConfig,

@@ -270,6 +270,11 @@ impl ExchangeConfig {
             symbol.check()?;
             unique("symbol", &mut symbols, &symbol.name)?;
         }
+        let history = &self.history;
+        // An answer still needs the orders that closed with it.
+        if history.orders_max < 100 || history.fills_max < 100 || history.trades_max < 1 {
+            return Err(ConfigError::Range { name: "history".to_string(), field: "orders_max" });
+        }
         let (mut names, mut keys): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
         for account in &self.accounts {
             unique("account", &mut names, &account.name)?;

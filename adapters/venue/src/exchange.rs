@@ -5,13 +5,27 @@
 //!   submit(), cancel_flow() ------------------------------^
 //! ```
 
-use std::collections::VecDeque;
+pub(crate) mod book;
+pub(crate) mod events;
+pub(crate) mod ledger;
+pub(crate) mod market;
+pub(crate) mod matching;
+mod state;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use thiserror::Error;
 
-use crate::config::{ApiKey, ConfigError, ExchangeConfig, SymbolConfig};
+use crate::api::limits::Limits;
+use crate::config::{ApiKey, ConfigError, ExchangeConfig, KeyKind, SymbolConfig};
 use crate::money::Money;
 use crate::order::{OrderType, Side, Status, TimeUnit};
+use events::Connection;
+use ledger::Ledger;
+use market::Market;
 
 /// A symbol by its place in the config.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -280,59 +294,60 @@ pub enum LoadError {
     Foreign(String),
 }
 
+/// Where an order of a generated participant rests.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FlowRest {
+    pub(crate) symbol: usize,
+    pub(crate) side: Side,
+    pub(crate) price: Money,
+    pub(crate) sequence: u64,
+}
+
 /// The exchange.
 #[derive(Debug)]
 pub struct Exchange {
-    config: ExchangeConfig,
-    outputs: VecDeque<Output>,
-    clock_offset_ns: i64,
+    pub(crate) config: ExchangeConfig,
+    pub(crate) markets: Vec<Market>,
+    pub(crate) ledger: Ledger,
+    pub(crate) limits: Limits,
+    pub(crate) connections: BTreeMap<ConnectionId, Connection>,
+    pub(crate) flow: BTreeMap<u64, FlowRest>,
+    pub(crate) flow_next: u64,
+    pub(crate) outputs: VecDeque<Output>,
+    pub(crate) clock_offset_ns: i64,
+    /// Accounts that changed since the state was last saved.
+    pub(crate) dirty_accounts: BTreeSet<usize>,
 }
 
 impl Exchange {
     /// An exchange with empty books.
     pub fn new(config: ExchangeConfig) -> Result<Self, ConfigError> {
         config.check()?;
-        Ok(Self { config, outputs: VecDeque::new(), clock_offset_ns: 0 })
-    }
-
-    /// Answers a REST request.
-    pub fn rest(&mut self, call: &RestCall<'_>, now_ns: u64) -> RestAnswer {
-        debug_assert!(0 < now_ns, "{}", call.path);
-        RestAnswer { status: 404, headers: Vec::new(), body: "{}".to_string() }
-    }
-
-    /// A WS API connection opened. One that is not announced has the default options.
-    pub fn ws_opened(&mut self, connection: ConnectionId, options: WsOptions) {
-        debug_assert!(options.return_rate_limits, "{connection:?}");
-    }
-
-    /// Answers one text message on a WS API connection.
-    pub fn ws_api(&mut self, connection: ConnectionId, text: &[u8], now_ns: u64) -> String {
-        debug_assert!(0 < now_ns, "{connection:?} {}", text.len());
-        "{}".to_string()
-    }
-
-    /// A WS API connection is gone, with its session and subscriptions.
-    pub fn ws_closed(&mut self, connection: ConnectionId) {
-        debug_assert!(connection.0 < u64::MAX);
-    }
-
-    /// Takes an order of a generated participant.
-    pub fn submit(&mut self, symbol: SymbolIndex, order: &FlowOrder, now_ns: u64) -> FlowPlaced {
-        debug_assert!(symbol.0 < self.config.symbols.len() && 0 < order.price && 0 < now_ns);
-        FlowPlaced { id: None, filled: 0 }
-    }
-
-    /// Takes an order of a generated participant off the book. False when it is not there.
-    pub fn cancel_flow(&mut self, id: FlowId, now_ns: u64) -> bool {
-        debug_assert!(0 < now_ns, "{id:?}");
-        false
-    }
-
-    /// What is left of an order of a generated participant; 0 when it is gone.
-    pub fn flow_remaining(&self, id: FlowId) -> Money {
-        debug_assert!(id.0 < u64::MAX);
-        0
+        let mut ledger = Ledger::new(config.accounts.len());
+        let mut markets = Vec::with_capacity(config.symbols.len());
+        for symbol in &config.symbols {
+            let (base, quote) = (ledger.asset(&symbol.base), ledger.asset(&symbol.quote));
+            markets.push(Market { base, quote, ..Market::default() });
+        }
+        for (account, known) in config.accounts.iter().enumerate() {
+            for (name, amount) in &known.balances {
+                let asset = ledger.asset(name);
+                ledger.add(account, asset, *amount);
+            }
+        }
+        let limits = Limits::new(config.limits, config.accounts.len());
+        Ok(Self {
+            config,
+            markets,
+            ledger,
+            limits,
+            connections: BTreeMap::new(),
+            flow: BTreeMap::new(),
+            flow_next: 0,
+            outputs: VecDeque::new(),
+            clock_offset_ns: 0,
+            dirty_accounts: BTreeSet::new(),
+        })
     }
 
     /// Hands out what happened since the last call, in order.
@@ -352,60 +367,91 @@ impl Exchange {
         self.config.symbols.iter().position(|symbol| symbol.name == name).map(SymbolIndex)
     }
 
-    /// The book, at most `limit` levels a side.
-    pub fn depth(&self, symbol: SymbolIndex, limit: usize) -> Depth {
-        debug_assert!(symbol.0 < self.config.symbols.len() && 0 < limit);
-        Depth { update_id: 0, bids: Vec::new(), asks: Vec::new() }
-    }
-
     /// The top of the book.
     pub fn best(&self, symbol: SymbolIndex) -> Best {
-        debug_assert!(symbol.0 < self.config.symbols.len());
-        Best { update_id: 0, bid: None, ask: None }
+        let book = &self.markets[symbol.0].book;
+        Best { update_id: book.update_id, bid: book.best(Side::Buy), ask: book.best(Side::Sell) }
     }
 
     /// The price of the last trade, before a restart too.
     pub fn last_price(&self, symbol: SymbolIndex) -> Option<Money> {
-        debug_assert!(symbol.0 < self.config.symbols.len());
-        None
+        self.markets[symbol.0].last_price
     }
 
     /// The last public trades, oldest first.
     pub fn trades(&self, symbol: SymbolIndex) -> impl DoubleEndedIterator<Item = &Trade> {
-        debug_assert!(symbol.0 < self.config.symbols.len());
-        [].iter()
+        self.markets[symbol.0].trades.iter()
     }
 
     /// The accounts with their keys and secrets.
     pub fn accounts(&self) -> Vec<AccountView> {
-        Vec::new()
+        let view = |(account, known): (usize, &crate::config::AccountConfig)| {
+            let balances = self.ledger.assets.iter().zip(&self.ledger.balances[account]);
+            let balances = balances.map(|(asset, balance)| BalanceView {
+                asset: asset.clone(),
+                free: balance.free,
+                locked: balance.locked,
+            });
+            AccountView {
+                name: known.name.clone(),
+                keys: known.keys.clone(),
+                balances: balances.collect(),
+            }
+        };
+        self.config.accounts.iter().enumerate().map(view).collect()
     }
 
     /// Accounts, orders and fills at this moment.
     pub fn inspect(&self) -> Inspection {
-        Inspection { accounts: self.accounts(), orders: Vec::new(), fills: Vec::new() }
+        let (mut orders, mut fills) = (Vec::new(), Vec::new());
+        for (index, market) in self.markets.iter().enumerate() {
+            let symbol = SymbolIndex(index);
+            orders.extend(market.orders.values().map(|order| OrderView {
+                symbol,
+                account: AccountIndex(order.account),
+                order_id: order.id,
+                client_id_first: order.client_id_first.clone(),
+                client_id: order.client_id.clone(),
+                side: order.side,
+                kind: order.kind,
+                status: order.status,
+                price: order.price,
+                quantity: order.quantity,
+                executed: order.executed,
+                executed_quote: order.executed_quote,
+            }));
+            fills.extend(market.fills.iter().map(|fill| FillView {
+                symbol,
+                account: AccountIndex(fill.account),
+                order_id: fill.order_id,
+                trade_id: fill.trade_id,
+                price: fill.price,
+                quantity: fill.quantity,
+                commission: fill.commission,
+                commission_asset: fill.commission_asset.clone(),
+                is_buyer: fill.is_buyer,
+                is_maker: fill.is_maker,
+                time_ns: fill.time_ns,
+            }));
+        }
+        Inspection { accounts: self.accounts(), orders, fills }
     }
 
-    /// Shifts the time that `serverTime` and the check of timestamps see.
+    /// Shifts the time that `serverTime` and the check of time stamps see.
     pub fn set_clock_offset_ns(&mut self, offset_ns: i64) {
         self.clock_offset_ns = offset_ns;
     }
 
-    /// The whole state of accounts as one line of JSON.
-    pub fn save(&mut self) -> Vec<u8> {
-        Vec::new()
+    /// The time as clients are told.
+    pub(crate) fn server_ns(&self, now_ns: u64) -> u64 {
+        now_ns.saturating_add_signed(self.clock_offset_ns)
     }
 
-    /// What changed since the last `save` or `save_changes` as one line of JSON (without the line
-    /// feed); `None` when no account changed.
-    pub fn save_changes(&mut self) -> Option<Vec<u8>> {
-        None
-    }
-
-    /// Takes one line of `save` or `save_changes`; call it for each line in order, on a new
-    /// exchange of the same config.
-    pub fn load(&mut self, line: &[u8]) -> Result<(), LoadError> {
-        debug_assert!(!line.is_empty());
-        Ok(())
+    /// Whose a key is.
+    pub(crate) fn key(&self, api_key: &str) -> Option<(usize, &KeyKind)> {
+        self.config.accounts.iter().enumerate().find_map(|(account, known)| {
+            let key = known.keys.iter().find(|key| key.api_key == api_key)?;
+            Some((account, &key.kind))
+        })
     }
 }

@@ -10,6 +10,7 @@
 //!
 //! **Invariant:** the exchange reads no clock and opens no socket: time and bytes come in.
 
+mod api;
 pub mod capture;
 pub mod config;
 pub mod exchange;
@@ -20,6 +21,10 @@ pub mod order;
 pub mod serve;
 mod streams;
 
+#[cfg(test)]
+mod testing;
+
+pub use api::Candle;
 pub use config::{
     AccountConfig, ApiKey, ConfigError, ExchangeConfig, Fees, Filters, HistoryLimits, KeyKind,
     RateLimits, SymbolConfig,

@@ -168,6 +168,7 @@ impl TimeUnit {
 
 impl Side {
     /// The other one.
+    #[must_use]
     pub fn opposite(self) -> Self {
         match self {
             Self::Buy => Self::Sell,

@@ -48,7 +48,7 @@ const PRODUCT: &[(&str, &[&str], &str)] = &[
     ("crossterm", &["tickwheel"], "the terminal under ratatui"),
     ("data-encoding", &["binance", "venue"], "hexadecimal and base64 of signatures"),
     ("disruptor", &["engine"], "the rings at the thread borders"),
-    ("flate2", &["binance", "wire"], "captures are gzip"),
+    ("flate2", &["binance", "venue", "wire"], "captures are gzip"),
     ("hdrhistogram", &["engine"], "latency without loss of the tail"),
     ("httparse", &["wire"], "HTTP/1.1 heads, parsed in place; tungstenite has it too"),
     ("indicatif", &["tickwheel"], "progress of a backtest"),

@@ -5,6 +5,7 @@
 pub mod capture;
 pub mod decode;
 pub mod endpoints;
+pub mod feed;
 pub mod info;
 mod refusal;
 

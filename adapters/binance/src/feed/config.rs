@@ -1,6 +1,7 @@
 //! Settings of the feed link. Every time is in ns and can be small, so that faults can be tried out fast.
 
 use engine::instrument::Venue;
+use wire::http::HttpConfig;
 use wire::session::SessionConfig;
 
 use crate::endpoints::Endpoints;
@@ -143,6 +144,8 @@ pub struct FeedLinkConfig {
     /// Sessions; `opening_texts` must be empty. Its first wait is short: a cut stream comes back at once, and
     /// the growing waits keep below the venue's 300 attempts in 5 minutes.
     pub session: SessionConfig,
+    /// The client for snapshots. Its body limit bounds a snapshot.
+    pub http: HttpConfig,
     /// Symbols of one connection.
     pub symbols_per_connection_max: usize,
     /// Streams of one SUBSCRIBE.
@@ -234,6 +237,11 @@ impl FeedLinkConfig {
             policy: FeedPolicy::PrimaryOnly,
             streams: Stream::ALL.to_vec(),
             session: SessionConfig { backoff_ns_min: MS_NS, ..SessionConfig::default() },
+            http: HttpConfig {
+                backoff_ns_min: MS_NS,
+                body_size_bytes_max: 1 << 20,
+                ..HttpConfig::default()
+            },
             symbols_per_connection_max: 100,
             streams_per_message_max: 100,
             messages_per_second_max: 4,

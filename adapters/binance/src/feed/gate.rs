@@ -60,7 +60,12 @@ impl Gate {
     }
 
     /// Judges times: against the receipt, and against the message before on the same stream.
-    pub(super) fn check_time(&self, seen: &Seen, event_ns: u64, receive_ns: u64) -> Result<(), u16> {
+    pub(super) fn check_time(
+        &self,
+        seen: &Seen,
+        event_ns: u64,
+        receive_ns: u64,
+    ) -> Result<(), u16> {
         let GateConfig { ahead_ns_max, back_ns_max, .. } = self.config;
         if ahead_ns_max != 0 && receive_ns.saturating_add(ahead_ns_max) < event_ns {
             return Err(why::EVENT_AHEAD);

@@ -139,7 +139,8 @@ impl Line {
     pub(super) fn message_due_ns(&self, per_second_max: usize) -> Option<u64> {
         debug_assert!((1..=SENT_COUNT_MAX).contains(&per_second_max));
         let subscribe = &self.subscribe;
-        if self.state != LineState::Subscribing || subscribe.messages.len() == subscribe.sent_count {
+        if self.state != LineState::Subscribing || subscribe.messages.len() == subscribe.sent_count
+        {
             return None;
         }
         let mut due_ns = subscribe.pause_until_ns;
@@ -221,10 +222,7 @@ mod tests {
         assert_eq!(line.next_message(0, 4), None, "not open");
         line.opened(10);
         let first = line.next_message(10, 4).unwrap();
-        assert_eq!(
-            first,
-            r#"{"method":"SUBSCRIBE","params":["s0@trade","s1@trade"],"id":65537}"#
-        );
+        assert_eq!(first, r#"{"method":"SUBSCRIBE","params":["s0@trade","s1@trade"],"id":65537}"#);
         let second = line.next_message(10, 4).unwrap();
         assert_eq!(second, r#"{"method":"SUBSCRIBE","params":["s2@trade"],"id":65538}"#);
         assert_eq!(line.next_message(10, 4), None);

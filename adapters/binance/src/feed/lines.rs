@@ -68,6 +68,12 @@ impl State {
         }
     }
 
+    /// A subscription could not be sent.
+    pub(super) fn not_sent(&mut self, line: usize) {
+        let source = self.leg_of(line).source;
+        self.sources[source].counts.subscribe_error_count += 1;
+    }
+
     /// The venue answered a subscription: agreed, or refused.
     pub(super) fn answered(
         &mut self,
@@ -119,7 +125,8 @@ impl State {
 
     fn sweep_line(&mut self, line: usize, now_ns: u64) {
         let config = &self.config;
-        let (per_second_max, answer_ns_max) = (config.messages_per_second_max, config.answer_ns_max);
+        let (per_second_max, answer_ns_max) =
+            (config.messages_per_second_max, config.answer_ns_max);
         let age_ns_max = config.connection_age_ns_max;
         self.send_messages(line, now_ns);
         if let Some(due_ns) = self.lines[line].message_due_ns(per_second_max) {
@@ -263,6 +270,8 @@ impl State {
                 self.sources[source].counts.replace_count += 1;
                 self.lines[old].closed(LineState::Idle);
                 self.commands.push_back(Command::Close(old));
+                // Its own age is looked at by the sweep.
+                self.wake_at(now_ns);
             } else {
                 self.wake_at(over_ns.min(now_ns.saturating_add(OVERLAP_CHECK_NS)));
             }
@@ -295,9 +304,8 @@ impl State {
             let mut legs = (0..self.legs.len()).filter(|leg| {
                 self.legs[*leg].source == place && self.legs[*leg].streams[anchor.place()]
             });
-            let is_ready = |leg: usize| {
-                self.lines[2 * leg].is_ready() || self.lines[2 * leg + 1].is_ready()
-            };
+            let is_ready =
+                |leg: usize| self.lines[2 * leg].is_ready() || self.lines[2 * leg + 1].is_ready();
             let is_late = self.config.late_count_max <= self.sources[place].late_count;
             let is_healthy = legs.all(is_ready) && !is_late;
             let source = &mut self.sources[place];
@@ -313,8 +321,8 @@ impl State {
         let Some(best) = best.filter(|best| *best != self.active) else { return };
         if self.sources[self.active].is_healthy {
             // The one in use is fine; an earlier one must prove itself first. A later one is no gain.
-            let proven_ns = (self.sources[best].healthy_since_ns)
-                .saturating_add(self.config.failback_ns_min);
+            let proven_ns =
+                (self.sources[best].healthy_since_ns).saturating_add(self.config.failback_ns_min);
             if self.active < best {
                 return;
             }

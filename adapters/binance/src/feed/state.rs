@@ -126,7 +126,11 @@ impl State {
         Ok(State {
             gate: Gate::new(config.gate, symbols.len()),
             refused: Refused::new(config.quarantine_ns_min, config.producer),
-            sources: config.sources.iter().map(|source_config| source(&source_config.name)).collect(),
+            sources: config
+                .sources
+                .iter()
+                .map(|source_config| source(&source_config.name))
+                .collect(),
             symbols,
             places,
             legs,

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use engine::event::market::{self, DepthIds};
-use engine::event::{Event, FeedCode};
+use engine::event::{Event, FeedCode, Kind, flags};
 use engine::instrument::InstrumentIndex;
 
 use super::FeedSink;
@@ -85,10 +85,7 @@ impl Symbol {
             (FeedCode::Mute, Some(FeedCode::Mute | FeedCode::Dropped) | None) => {
                 self.owed = Some(FeedCode::Mute);
             }
-            (FeedCode::Connected | FeedCode::Disconnected, _) => {
-                self.owed = Some(code);
-                self.owed_lost = 0;
-            }
+            (FeedCode::Connected | FeedCode::Disconnected, _) => self.owed = Some(code),
             (FeedCode::Dropped, _) => self.owed_lost = self.owed_lost.saturating_add(1),
         }
     }
@@ -100,14 +97,6 @@ impl Symbol {
 
     /// Tells what is owed. False when there was no room for all of it.
     pub(super) fn tell(&mut self, now_ns: u64, producer: u16, sink: &mut impl FeedSink) -> bool {
-        if let Some(code) = self.owed {
-            let mut event = market::feed(self.instrument, code, 0).at(now_ns);
-            event.source = producer;
-            if !sink.control(&event) {
-                return false;
-            }
-            self.owed = None;
-        }
         if self.owed_lost != 0 {
             let mut event =
                 market::feed(self.instrument, FeedCode::Dropped, self.owed_lost).at(now_ns);
@@ -116,6 +105,14 @@ impl Symbol {
                 return false;
             }
             self.owed_lost = 0;
+        }
+        if let Some(code) = self.owed {
+            let mut event = market::feed(self.instrument, code, 0).at(now_ns);
+            event.source = producer;
+            if !sink.control(&event) {
+                return false;
+            }
+            self.owed = None;
         }
         true
     }
@@ -129,11 +126,17 @@ impl Symbol {
         producer: u16,
         sink: &mut impl FeedSink,
     ) -> bool {
+        let last_id = match events.first() {
+            Some(first) if first.kind == Kind::DEPTH && !first.has(flags::SNAPSHOT) => {
+                market::depth_ids(first).last
+            }
+            Some(_) | None => 0,
+        };
         if self.owes() && !self.tell(now_ns, producer, sink) {
             let count = u32::try_from(events.len()).unwrap_or(u32::MAX);
             self.owed_lost = self.owed_lost.saturating_add(count);
             self.counts.lost_count += u64::from(count);
-            self.sync.lost(now_ns);
+            self.sync.lost(last_id, now_ns);
             return false;
         }
         // The border marks what it drops by itself.
@@ -141,7 +144,7 @@ impl Symbol {
         if published_count < events.len() {
             let lost_count = events.len() - published_count;
             self.counts.lost_count += u64::try_from(lost_count).unwrap_or(u64::MAX);
-            self.sync.lost(now_ns);
+            self.sync.lost(last_id, now_ns);
             return false;
         }
         true

@@ -101,6 +101,8 @@ pub(super) struct BookSync {
     waiting: VecDeque<DepthIds>,
     /// Waiting: events that the engine keeps, at most.
     waiting_event_count: usize,
+    /// Waiting: the core had this before something was lost; an older snapshot would turn its book back.
+    floor_id: i64,
     fetch: Fetch,
     backoff: Backoff,
 }
@@ -114,6 +116,7 @@ impl BookSync {
             rule: SequenceRule::new(venue),
             waiting: VecDeque::new(),
             waiting_event_count: 0,
+            floor_id: 0,
             fetch: Fetch::Idle,
             backoff: Backoff::new(config.retry_ns_min, config.retry_ns_max, seed),
         }
@@ -141,6 +144,7 @@ impl BookSync {
         self.state = SyncState::Waiting;
         self.forget();
         self.waiting_event_count = 0;
+        self.floor_id = 0;
         self.backoff.reset();
         self.ask_at(now_ns.saturating_add(self.config.first_update_ns_max));
     }
@@ -203,11 +207,14 @@ impl BookSync {
         self.wait_with(ids, event_count, now_ns);
     }
 
-    /// The border ring had no room for all of something. The engine learns it before the next event.
-    pub(super) fn lost(&mut self, now_ns: u64) {
+    /// The border ring had no room for all of something that ends with update `last_id` (0 where it is no
+    /// update). The engine learns it before the next event. A part of the update may stand in its buffer, so
+    /// only a snapshot from there on makes the book whole.
+    pub(super) fn lost(&mut self, last_id: i64, now_ns: u64) {
         if self.state == SyncState::Down {
             return;
         }
+        self.floor_id = self.floor_id.max(self.last_id()).max(last_id);
         self.state = SyncState::Waiting;
         self.forget();
         // The ring is full: a snapshot, which is large, would not find room either.
@@ -257,6 +264,10 @@ impl BookSync {
         match self.state {
             SyncState::Down | SyncState::Live => SnapshotRuling::Unwanted,
             SyncState::Waiting => {
+                if last_id < self.floor_id {
+                    self.failed(now_ns);
+                    return SnapshotRuling::TooOld;
+                }
                 let mut rule = SequenceRule::new(self.venue);
                 rule.snapshot(last_id);
                 for ids in &self.waiting {
@@ -280,6 +291,7 @@ impl BookSync {
     /// The snapshot found room in the ring as a whole.
     pub(super) fn settled(&mut self) {
         self.waiting_event_count = 0;
+        self.floor_id = 0;
         self.backoff.reset();
     }
 }

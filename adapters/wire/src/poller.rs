@@ -135,6 +135,15 @@ impl Poller {
         &self.clients[id.0]
     }
 
+    /// Changes what a session sends after each opening, from the next one on.
+    pub fn set_opening_texts(
+        &mut self,
+        id: SessionId,
+        texts: Vec<String>,
+    ) -> Result<(), ConfigError> {
+        self.sessions[id.0].set_opening_texts(texts)
+    }
+
     /// Drops the connection of a session and makes a new one with the next turn, without a wait.
     pub fn reconnect(&mut self, id: SessionId) {
         self.sessions[id.0].reconnect();

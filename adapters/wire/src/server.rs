@@ -17,6 +17,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -140,7 +141,7 @@ impl Response {
 
     /// The same with one header more.
     #[must_use]
-    pub fn header(mut self, name: &str, value: impl ToString) -> Response {
+    pub fn header(mut self, name: &str, value: impl Display) -> Response {
         self.headers.push((name.to_string(), value.to_string()));
         self
     }

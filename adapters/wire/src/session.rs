@@ -280,6 +280,9 @@ pub enum CloseReason {
         /// How long.
         silent_ns: u64,
     },
+    /// An HTTP answer did not come in time; a late one would be taken for that of the next request.
+    #[error("no answer before its deadline")]
+    AnswerDeadline,
     /// The user asked for a new connection.
     #[error("a new connection is wanted")]
     Reconnect,
@@ -293,10 +296,10 @@ pub enum CloseReason {
 
 /// The end of the stream within the handshake of TLS is a cut like any other.
 pub(crate) fn tls_reason(error: io::Error) -> CloseReason {
-    match error.kind() == io::ErrorKind::UnexpectedEof {
-        true => CloseReason::Cut,
-        false => CloseReason::Io(error),
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return CloseReason::Cut;
     }
+    CloseReason::Io(error)
 }
 
 /// A change of a session, or of the connection of an HTTP client.
@@ -498,6 +501,12 @@ impl Session {
             | Phase::Handshaking { .. }
             | Phase::Stopped => None,
         }
+    }
+
+    /// What is sent after each opening from the next one on.
+    pub(crate) fn set_opening_texts(&mut self, texts: Vec<String>) -> Result<(), ConfigError> {
+        let old = std::mem::replace(&mut self.config.opening_texts, texts);
+        self.config.check().inspect_err(|_| self.config.opening_texts = old)
     }
 
     /// What the poller knows it by.

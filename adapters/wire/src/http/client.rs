@@ -210,7 +210,9 @@ impl HttpClient {
     fn append(&mut self, request: &HttpRequest<'_>) {
         let queue = &mut self.queue;
         let mut push = |parts: &[&str]| {
-            parts.iter().for_each(|part| queue.extend_from_slice(part.as_bytes()));
+            for part in parts {
+                queue.extend_from_slice(part.as_bytes());
+            }
         };
         let (path, host) = (self.endpoint.path(), self.endpoint.authority());
         push(&[request.method, " ", path, request.target, " HTTP/1.1\r\nHost: ", host, "\r\n"]);
@@ -480,7 +482,7 @@ impl HttpClient {
                     if is_front_late { HttpFailure::Deadline } else { HttpFailure::Dropped };
                 self.fail_front(failure, handler);
             }
-            let why = CloseReason::Protocol { detail: "no answer in time".to_string() };
+            let why = CloseReason::AnswerDeadline;
             self.end(End { why, failure: |_| HttpFailure::Dropped }, now_ns, handler);
         }
         // Of the rest nothing was sent: they leave the queue without a trace.
@@ -559,6 +561,7 @@ fn io_end(error: io::Error) -> End {
         | CloseReason::FrameTooLarge { .. }
         | CloseReason::Protocol { .. }
         | CloseReason::Mute { .. }
+        | CloseReason::AnswerDeadline
         | CloseReason::Reconnect
         | CloseReason::Ended
         | CloseReason::Stopped => HttpFailure::Cut,

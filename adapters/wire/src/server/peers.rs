@@ -5,16 +5,14 @@ mod run;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use mio::net::TcpListener;
 use mio::{Interest, Registry, Token};
-use rustix::net::sockopt::set_socket_linger;
 use rustls::ServerConfig as TlsConfig;
 use tungstenite::protocol::CloseFrame;
 
 use super::outlet::{Outlet, frame_header};
-use super::peer::{Peer, Stage};
+use super::peer::{Lists, Peer, Stage};
 use super::request::head_of;
 use super::{ListenerId, PeerId, Response, ServerConfig};
 use crate::transport::Transport;
@@ -88,8 +86,8 @@ impl Peers {
     pub fn send_half_text(&mut self, peer: PeerId, text: &str) -> bool {
         self.push(peer, |outlet| {
             let (header, size_bytes) = frame_header(0x81, text.len());
-            let half = (size_bytes + text.len()) / 2;
             let whole = [&header[..size_bytes], text.as_bytes()].concat();
+            let half = whole.len() / 2;
             let is_taken = outlet.push(&[&whole[..half]]);
             outlet.mute();
             is_taken
@@ -97,6 +95,10 @@ impl Peers {
     }
 
     /// Answers the oldest request that waits for [`super::Reply::Later`]. `false` if there is none.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "an answer is used once; callers make it here"
+    )]
     pub fn respond(&mut self, peer: PeerId, response: Response) -> bool {
         let is_answered = self.answer(peer, &response);
         if is_answered {
@@ -138,7 +140,7 @@ impl Peers {
                 drop(socket.close(Some(frame)));
             }
             Stage::Securing { .. } | Stage::Http(_) | Stage::Draining { .. } | Stage::Gone => {
-                found.stage.drain(deadline_ns)
+                found.stage.drain(deadline_ns);
             }
         }
         self.mark_dirty(peer.index);
@@ -147,7 +149,7 @@ impl Peers {
     /// Ends the connection with a reset, without a word, and drops what is queued.
     pub fn cut(&mut self, peer: PeerId) {
         let Some(found) = self.find(peer) else { return };
-        found.is_cut = true;
+        found.cut();
         self.mark_dirty(peer.index);
     }
 
@@ -166,13 +168,10 @@ impl Peers {
 
     /// Whether the connection is there and not being closed.
     pub fn is_open(&self, peer: PeerId) -> bool {
-        self.look(peer).is_some_and(|found| {
-            !found.is_cut
-                && match &found.stage {
-                    Stage::Http(_) | Stage::Securing { .. } => true,
-                    Stage::Socket { closing_ns, .. } => closing_ns.is_none(),
-                    Stage::Draining { .. } | Stage::Gone => false,
-                }
+        self.look(peer).is_some_and(|found| match &found.stage {
+            Stage::Http(_) | Stage::Securing { .. } => true,
+            Stage::Socket { closing_ns, .. } => closing_ns.is_none(),
+            Stage::Draining { .. } | Stage::Gone => false,
         })
     }
 
@@ -227,7 +226,7 @@ impl Peers {
 
     fn mark_dirty(&mut self, index: usize) {
         if let Some(Some(peer)) = self.slots.get_mut(index)
-            && !std::mem::replace(&mut peer.is_dirty, true)
+            && !std::mem::replace(&mut peer.lists.is_dirty, true)
         {
             self.dirty.push(index);
         }
@@ -235,7 +234,7 @@ impl Peers {
 
     pub(super) fn make_due(&mut self, index: usize) {
         if let Some(Some(peer)) = self.slots.get_mut(index)
-            && !std::mem::replace(&mut peer.is_due, true)
+            && !std::mem::replace(&mut peer.lists.is_due, true)
         {
             self.due.push_back(index);
         }
@@ -290,9 +289,7 @@ impl Peers {
                 stage: Stage::Securing { outlet, deadline_ns },
                 is_known: false,
                 is_paused: false,
-                is_due: false,
-                is_dirty: false,
-                is_cut: false,
+                lists: Lists::default(),
                 heard_ns: now_ns,
                 pong_ns: None,
             });
@@ -305,10 +302,4 @@ impl Peers {
         }
         true
     }
-}
-
-/// Makes the end of a connection a reset.
-fn reset(outlet: &mut Outlet) {
-    // Where that is refused the end is an ordinary one.
-    set_socket_linger(outlet.transport().tcp(), Some(Duration::ZERO)).unwrap_or_default();
 }

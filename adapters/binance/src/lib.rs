@@ -4,6 +4,9 @@
 
 pub mod capture;
 pub mod decode;
+pub mod endpoints;
+pub mod feed;
+pub mod info;
 mod refusal;
 
 pub use capture::{Capture, CaptureError, Line, LineError, Progress};

@@ -1,0 +1,5 @@
+//! The feed link without sockets: scripts of connections and frames, and what the engine's book makes of it.
+
+mod property;
+mod rig;
+mod scripts;

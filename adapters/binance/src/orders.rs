@@ -1,0 +1,2 @@
+//! Order entry.
+pub mod client_id;

@@ -431,7 +431,7 @@ impl TradeRow<'_> {
             side: if self.is_buyer { Side::Buy } else { Side::Sell },
             price: number("price", self.price.get(), price_scale)?,
             quantity: number("qty", self.qty.get(), quantity_scale)?,
-            commission_e8: number("commission", self.commission.get(), MONEY_SCALE)?,
+            commission_e8: signed_number("commission", self.commission.get(), MONEY_SCALE)?,
             commission_asset: self.commission_asset.get(),
             maker: self.is_maker,
         })
@@ -482,6 +482,16 @@ pub(crate) fn unknown_word(field: &'static str, word: &str) -> AnswerError {
     AnswerError::Word { field, word: word.chars().take(40).collect() }
 }
 
+/// A decimal that is not below zero.
 pub(crate) fn number(field: &'static str, text: &str, scale: u8) -> Result<i64, AnswerError> {
+    let value = signed_number(field, text, scale)?;
+    if value < 0 { Err(unknown_word(field, text)) } else { Ok(value) }
+}
+
+pub(crate) fn signed_number(
+    field: &'static str,
+    text: &str,
+    scale: u8,
+) -> Result<i64, AnswerError> {
     parse_decimal(text.as_bytes(), scale).map_err(|source| AnswerError::Number { field, source })
 }

@@ -315,6 +315,11 @@ impl RequestWriter {
         &mut self.params
     }
 
+    /// The parameters as they are, for more of them.
+    pub fn params_mut(&mut self) -> &mut Params {
+        &mut self.params
+    }
+
     /// The message of the WS API. With `logged_on` the session vouches for us instead of a signature.
     pub fn message(
         &mut self,

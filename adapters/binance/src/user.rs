@@ -12,7 +12,7 @@ mod tests;
 use engine::event::Side;
 use serde::Deserialize;
 
-use crate::answer::{AnswerError, MONEY_SCALE, Status, Text, number, read, side};
+use crate::answer::{AnswerError, MONEY_SCALE, Status, Text, number, read, side, signed_number};
 use crate::orders::client_id::ClientId;
 
 /// What an event is.
@@ -153,7 +153,7 @@ impl Report<'_> {
                 price: number("L", self.last_price.get(), price_scale)?,
                 quantity: number("l", self.last_quantity.get(), quantity_scale)?,
                 commission_e8: match &self.commission {
-                    Some(text) => number("n", text.get(), MONEY_SCALE)?,
+                    Some(text) => signed_number("n", text.get(), MONEY_SCALE)?,
                     None => 0,
                 },
                 commission_asset: self.commission_asset.as_ref().map_or("", Text::get),

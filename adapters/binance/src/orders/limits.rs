@@ -73,16 +73,11 @@ impl Budget {
     /// Sets a limit, as `exchangeInfo` tells it.
     pub fn limit(&mut self, kind: LimitKind, window_ns: u64, limit: u32) {
         let same = |w: &&mut Rolling| w.kind == kind && w.window_ns == window_ns;
-        match self.windows.iter_mut().find(same) {
-            Some(window) => window.limit = limit,
-            None if self.windows.len() < WINDOW_COUNT_MAX => self.windows.push(Rolling {
-                kind,
-                window_ns,
-                limit,
-                used: 0,
-                pieces: VecDeque::new(),
-            }),
-            None => {}
+        if let Some(window) = self.windows.iter_mut().find(same) {
+            window.limit = limit;
+        } else if self.windows.len() < WINDOW_COUNT_MAX {
+            let pieces = VecDeque::new();
+            self.windows.push(Rolling { kind, window_ns, limit, used: 0, pieces });
         }
     }
 

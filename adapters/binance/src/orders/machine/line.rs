@@ -46,15 +46,20 @@ impl Machine {
 
     fn open_line(&mut self, courier: &mut dyn Courier) {
         if let Some(id) = courier.open() {
-            self.lines.push(Line {
-                id,
-                state: LineState::Connecting,
-                logged_on: false,
-                until_ns: u64::MAX,
-                ping_at_ns: u64::MAX,
-                renew_at_ns: u64::MAX,
-            });
+            self.adopt(id);
         }
+    }
+
+    /// Takes over a connection that somebody opened.
+    pub fn adopt(&mut self, id: LineId) {
+        self.lines.push(Line {
+            id,
+            state: LineState::Connecting,
+            logged_on: false,
+            until_ns: u64::MAX,
+            ping_at_ns: u64::MAX,
+            renew_at_ns: u64::MAX,
+        });
     }
 
     fn line_mut(&mut self, id: LineId) -> Option<&mut Line> {

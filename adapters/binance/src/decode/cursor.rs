@@ -1,0 +1,281 @@
+//! A cursor over compact JSON: every step proves the bytes that it passes, or declines.
+//!
+//! ```text
+//!   ,"p":"61837.63000000","q":"0.0
+//!   key  | decimal       key
+//!        8 bytes a step: digits end where a byte is none
+//! ```
+//!
+//! **Invariant:** a step that answers `Some` (or `true`) passed bytes that the JSON grammar allows
+//! there, and read them as `simd_json` and [`parse_scaled`] would. `None` says nothing about the bytes.
+
+use engine::money::parse_scaled;
+
+use super::decimal::{HIGH_BITS, ONES, POWERS, ZEROS, value_of};
+use super::fields::Field;
+
+const QUOTES: u64 = 0x2222_2222_2222_2222;
+const BACKSLASHES: u64 = 0x5c5c_5c5c_5c5c_5c5c;
+const SPACES: u64 = 0x2020_2020_2020_2020;
+/// Added to a digit 0..=9 this stays below 0x80, added to more it does not.
+const TO_HIGH_BIT: u64 = 0x7676_7676_7676_7676;
+/// Longest decimal that is looked at; none that fits 64 bits is longer without useless zeros.
+const DECIMAL_LENGTH_MAX: usize = 48;
+/// Longest name of a field that nobody asks for.
+const KEY_LENGTH_MAX: usize = 16;
+/// Places that one word holds.
+const PLACES_MAX: u8 = 8;
+
+/// How decimals of one scale are read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scale {
+    places: u8,
+    /// Bytes of a fraction that are finer than the scale.
+    finer: u64,
+    shift_bits: u32,
+    unit: u64,
+}
+
+impl Scale {
+    /// `None` for scales finer than any of the venue.
+    pub(super) fn new(places: u8) -> Option<Scale> {
+        let unit = *POWERS.get(usize::from(places))?;
+        let bits = 8 * u32::from(places);
+        let finer = u64::MAX.checked_shl(bits).unwrap_or(0);
+        // At scale 0 nothing of a fraction is kept, so its shift does not matter.
+        let shift_bits = if places == 0 { 0 } else { 8 * u32::from(PLACES_MAX) - bits };
+        Some(Scale { places, finer, shift_bits, unit })
+    }
+}
+
+/// What is left of a frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cursor<'a> {
+    rest: &'a [u8],
+    /// Last eight bytes of the frame, for words that would reach beyond it.
+    tail: u64,
+}
+
+/// Digits as bytes 0..=9, and eight times the count of those before the first byte that is no digit.
+#[inline(always)]
+const fn digits(word: u64) -> (u64, u32) {
+    let digits = word ^ ZEROS;
+    let marks = (digits.wrapping_add(TO_HIGH_BIT) | digits) & HIGH_BITS;
+    (digits, marks.trailing_zeros() & !7)
+}
+
+/// Marks the bytes that are zero; marks above the lowest may be wrong.
+#[inline(always)]
+const fn zero_marks(word: u64) -> u64 {
+    word.wrapping_sub(ONES) & !word & HIGH_BITS
+}
+
+#[inline(always)]
+const fn count_of(bits: u32) -> usize {
+    (bits / 8) as usize
+}
+
+impl<'a> Cursor<'a> {
+    #[inline(always)]
+    pub(super) fn new(frame: &'a [u8]) -> Option<Cursor<'a>> {
+        Some(Cursor { rest: frame, tail: u64::from_le_bytes(*frame.last_chunk()?) })
+    }
+
+    /// Whether nothing is left.
+    #[inline(always)]
+    pub(super) fn is_at_end(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// The next eight bytes, zeros behind the end.
+    #[inline(always)]
+    fn word(&self, rest: &[u8]) -> u64 {
+        rest.first_chunk().map_or_else(|| self.last_word(rest), |bytes| u64::from_le_bytes(*bytes))
+    }
+
+    #[cold]
+    fn last_word(&self, rest: &[u8]) -> u64 {
+        let bits = u32::try_from(8 * rest.len().min(8)).expect("at most 64");
+        self.tail.checked_shr(u64::BITS - bits).unwrap_or(0)
+    }
+
+    #[inline(always)]
+    fn advance(&mut self, count: usize) -> Option<()> {
+        self.rest = self.rest.get(count..)?;
+        Some(())
+    }
+
+    /// Passes these bytes if they are next.
+    #[inline(always)]
+    pub(super) fn eat<const N: usize>(&mut self, literal: &[u8; N]) -> bool {
+        match self.rest.split_first_chunk::<N>() {
+            Some((first, rest)) if first == literal => {
+                self.rest = rest;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// Passes these bytes, or declines.
+    #[inline(always)]
+    pub(super) fn take<const N: usize>(&mut self, literal: &[u8; N]) -> Option<()> {
+        self.eat(literal).then_some(())
+    }
+
+    /// Passes the comma and the name of a field, and before it fields that nobody asks for.
+    #[inline(always)]
+    pub(super) fn key<const N: usize>(&mut self, literal: &[u8; N]) -> Option<()> {
+        if self.eat(literal) {
+            return Some(());
+        }
+        loop {
+            self.pass_field()?;
+            if self.eat(literal) {
+                return Some(());
+            }
+        }
+    }
+
+    /// Passes the end of an object, and before it fields that nobody asks for.
+    #[inline(always)]
+    pub(super) fn close(&mut self) -> Option<()> {
+        self.key(b"}")
+    }
+
+    /// Passes a field that no message of ours has, if its value is simple.
+    #[cold]
+    fn pass_field(&mut self) -> Option<()> {
+        self.take(b",\"")?;
+        let name = self.text()?;
+        if KEY_LENGTH_MAX < name.len() || Field::from_name(name).is_some() {
+            return None;
+        }
+        self.take(b"\":")?;
+        if self.eat(b"\"") {
+            self.text()?;
+            return self.take(b"\"");
+        }
+        if self.eat(b"true") || self.eat(b"false") || self.eat(b"null") {
+            return Some(());
+        }
+        self.id().map(|_| ())
+    }
+
+    /// Passes `true` or `false`.
+    #[inline(always)]
+    pub(super) fn truth(&mut self) -> Option<bool> {
+        if self.eat(b"true") {
+            return Some(true);
+        }
+        self.take(b"false").map(|()| false)
+    }
+
+    /// Passes a text up to its closing quote: ASCII without escapes.
+    #[inline(always)]
+    pub(super) fn text(&mut self) -> Option<&'a [u8]> {
+        let begin = self.rest;
+        loop {
+            let word = self.word(self.rest);
+            let quotes = zero_marks(word ^ QUOTES);
+            // Controls: below a space. The zeros behind the end are controls, too.
+            let controls = word.wrapping_sub(SPACES) & !word & HIGH_BITS;
+            let strange = zero_marks(word ^ BACKSLASHES) | controls | word & HIGH_BITS;
+            // The lowest mark of each kind is right, so the lowest of all is.
+            let count = count_of((quotes | strange).trailing_zeros());
+            if strange.trailing_zeros() < quotes.trailing_zeros() {
+                return None;
+            }
+            self.advance(count)?;
+            if count < 8 {
+                return begin.get(..begin.len().checked_sub(self.rest.len())?);
+            }
+        }
+    }
+
+    /// Passes a text and its closing quote, 16 bytes together at most; gives both, zeros behind them.
+    /// Nothing is proved about the bytes but that the quote is the first.
+    #[inline(always)]
+    pub(super) fn name(&mut self) -> Option<u128> {
+        let [low, high] = *self.rest.first_chunk::<16>()?.as_chunks::<8>().0 else { return None };
+        let (low, high) = (u64::from_le_bytes(low), u64::from_le_bytes(high));
+        let (low_marks, high_marks) = (zero_marks(low ^ QUOTES), zero_marks(high ^ QUOTES));
+        if low_marks != 0 {
+            let bits = low_marks.trailing_zeros() | 7;
+            self.advance(count_of(bits) + 1)?;
+            return Some(u128::from(low & u64::MAX.wrapping_shr(63 - bits)));
+        }
+        if high_marks == 0 {
+            return None;
+        }
+        let bits = high_marks.trailing_zeros() | 7;
+        self.advance(count_of(bits) + 9)?;
+        let high = high & u64::MAX.wrapping_shr(63 - bits);
+        Some(u128::from(low) | u128::from(high) << 64)
+    }
+
+    /// Passes a whole number of 1 to 18 digits, without useless zeros.
+    #[inline(always)]
+    pub(super) fn id(&mut self) -> Option<i64> {
+        let word = self.word(self.rest);
+        let (first, bits) = digits(word);
+        if bits == 0 || (8 <= first.trailing_zeros() && bits != 8) {
+            return None;
+        }
+        let mut value = value_of(first.wrapping_shl(u64::BITS - bits));
+        self.advance(count_of(bits))?;
+        if bits == u64::BITS {
+            let bits = self.more_digits(&mut value)?;
+            if bits == u64::BITS && 16 < self.more_digits(&mut value)? {
+                return None;
+            }
+        }
+        // At most 18 digits.
+        Some(value.cast_signed())
+    }
+
+    #[inline(always)]
+    fn more_digits(&mut self, value: &mut u64) -> Option<u32> {
+        let (more, bits) = digits(self.word(self.rest));
+        let aligned = more.checked_shl(u64::BITS - bits).unwrap_or(0);
+        // Meant for 18 digits; of 24 digits the value is wrong, and declined by the caller.
+        *value = value.wrapping_mul(POWERS[count_of(bits)]).wrapping_add(value_of(aligned));
+        self.advance(count_of(bits))?;
+        Some(bits)
+    }
+
+    /// Passes a decimal up to its closing quote.
+    #[inline(always)]
+    pub(super) fn decimal(&mut self, scale: &Scale) -> Option<i64> {
+        let head = self.word(self.rest);
+        let (whole, whole_bits) = digits(head);
+        let has_point = head.checked_shr(whole_bits).unwrap_or(0) & 0xff == u64::from(b'.');
+        if whole_bits == 0 || !has_point {
+            return self.any_decimal(scale);
+        }
+        let behind = self.rest.get(count_of(whole_bits) + 1..)?;
+        let (fraction, bits) = digits(self.word(behind));
+        if bits == 0 {
+            return None;
+        }
+        let fraction = fraction & u64::MAX.wrapping_shr(u64::BITS - bits);
+        if fraction & scale.finer != 0 {
+            return None;
+        }
+        self.rest = behind.get(count_of(bits)..)?;
+        // At most 9,999,999 x 10^8 + 99,999,999.
+        let units = value_of(whole.wrapping_shl(u64::BITS - whole_bits)).wrapping_mul(scale.unit);
+        let parts = value_of(fraction.wrapping_shl(scale.shift_bits));
+        Some(units.wrapping_add(parts).cast_signed())
+    }
+
+    /// A decimal without a point, or with eight digits and more before it.
+    #[cold]
+    fn any_decimal(&mut self, scale: &Scale) -> Option<i64> {
+        let head = self.rest.get(..DECIMAL_LENGTH_MAX.min(self.rest.len()))?;
+        let length = head.iter().position(|byte| !byte.is_ascii_digit() && *byte != b'.')?;
+        let value = parse_scaled(head.get(..length)?, scale.places).ok()?;
+        self.advance(length)?;
+        Some(value)
+    }
+}

@@ -19,6 +19,9 @@ use engine::instrument::{InstrumentIndex, Venue};
 use super::cursor::{Cursor, Scale};
 use super::{Decoder, FrameKind, Symbol};
 
+#[cfg(test)]
+mod tests;
+
 /// Longest name that is compared as one word, with its closing quote.
 const NAME_SIZE_BYTES_MAX: usize = 16;
 
@@ -112,25 +115,27 @@ impl Decoder {
             return self.scan_quote(cursor, receive_ns);
         }
         if cursor.eat(b"\"e\":\"") {
-            if cursor.eat(b"trade\",\"E\":") {
+            if cursor.eat(b"trade\"") {
                 return self.scan_trade(cursor, receive_ns);
             }
-            if cursor.eat(b"bookTicker\",\"u\":") {
+            if cursor.eat(b"bookTicker\"") {
+                cursor.key(b",\"u\":")?;
                 return self.scan_quote(cursor, receive_ns);
             }
-            if cursor.eat(b"depthUpdate\",\"E\":") {
+            if cursor.eat(b"depthUpdate\"") {
                 return self.scan_depth(cursor, stream, receive_ns);
             }
-            cursor.take(b"aggTrade\",\"E\":")?;
+            cursor.take(b"aggTrade\"")?;
             return self.scan_aggregate(cursor, receive_ns);
         }
         cursor.take(b"\"lastUpdateId\":")?;
         self.scan_snapshot(cursor, stream, receive_ns)
     }
 
-    /// From the event time on; the futures say the trade's time before the symbol.
+    /// From behind the kind on; the futures say the trade's time before the symbol.
     #[inline(always)]
     fn scan_trade(&mut self, cursor: &mut Cursor<'_>, receive_ns: u64) -> Option<FrameKind> {
+        cursor.key(b",\"E\":")?;
         cursor.id()?;
         if cursor.eat(b",\"T\":") {
             cursor.id()?;
@@ -146,6 +151,7 @@ impl Decoder {
 
     /// Like [`Decoder::scan_trade`]; some of these say their number before the symbol.
     fn scan_aggregate(&mut self, cursor: &mut Cursor<'_>, receive_ns: u64) -> Option<FrameKind> {
+        cursor.key(b",\"E\":")?;
         cursor.id()?;
         let mut id = None;
         if cursor.eat(b",\"a\":") {
@@ -182,8 +188,9 @@ impl Decoder {
         cursor.take(b"\"")?;
         if cursor.eat(b",\"T\":") {
             cursor.id()?;
-            cursor.take(b",\"E\":")?;
-            cursor.id()?;
+            if cursor.eat(b",\"E\":") {
+                cursor.id()?;
+            }
         }
         cursor.close()?;
         let bid = market::quote(symbol.index, Side::Buy, bid, bid_quantity, id);
@@ -193,13 +200,14 @@ impl Decoder {
         Some(FrameKind::Quote)
     }
 
-    /// From the event time on.
+    /// From behind the kind on.
     fn scan_depth(
         &mut self,
         cursor: &mut Cursor<'_>,
         stream: Stream<'_>,
         receive_ns: u64,
     ) -> Option<FrameKind> {
+        cursor.key(b",\"E\":")?;
         cursor.id()?;
         if cursor.eat(b",\"T\":") {
             cursor.id()?;
@@ -252,8 +260,9 @@ impl Decoder {
         let last = cursor.id()?;
         if cursor.eat(b",\"E\":") {
             cursor.id()?;
-            cursor.take(b",\"T\":")?;
-            cursor.id()?;
+            if cursor.eat(b",\"T\":") {
+                cursor.id()?;
+            }
         }
         let ids = DepthIds { first: last, last, previous: DepthIds::NO_PREVIOUS };
         self.push_stamped(market::depth(symbol.index, ids, 0, true), receive_ns);
@@ -330,8 +339,9 @@ fn scan_deal(cursor: &mut Cursor<'_>, symbol: &ScanSymbol, id: i64) -> Option<Ev
     }
     if cursor.eat(b",\"f\":") {
         cursor.id()?;
-        cursor.take(b",\"l\":")?;
-        cursor.id()?;
+        if cursor.eat(b",\"l\":") {
+            cursor.id()?;
+        }
     }
     if cursor.eat(b",\"T\":") {
         cursor.id()?;

@@ -1,0 +1,189 @@
+//! Sets of frames of one shape: from real captures where they are, else from the small ones, and made up.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use binance::Capture;
+use engine::instrument::Venue;
+
+use super::Places;
+
+/// What the frames of a set are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Trade,
+    Quote,
+    Depth,
+    Snapshot,
+}
+
+/// Frames of one shape.
+pub(crate) struct Set {
+    pub(crate) name: String,
+    pub(crate) venue: Venue,
+    pub(crate) symbol: &'static str,
+    pub(crate) places: Places,
+    pub(crate) shape: Shape,
+    pub(crate) is_combined: bool,
+    pub(crate) frames: Vec<Vec<u8>>,
+}
+
+const SPOT: Places = Places { price: 2, quantity: 8 };
+const USDM: Places = Places { price: 1, quantity: 3 };
+/// Few are enough for frames of many levels.
+const LONG_FRAME_COUNT: usize = 40;
+
+fn capture(venue: Venue) -> (&'static str, PathBuf) {
+    let name = if venue == Venue::BinanceUsdm { "usdm" } else { "spot" };
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors()
+        .map(|folder| folder.join(format!("shared/data/binance/{name}_btcusdt_20240808.gz")))
+        .find(|path| path.exists())
+        .map_or_else(
+            || {
+                let small = format!("../adapters/binance/testdata/{name}_small.capture");
+                ("TESTUSDT", here.join(small))
+            },
+            |path| ("BTCUSDT", path),
+        )
+}
+
+/// Combined frames of one shape, at most so many.
+fn recorded(path: &Path, mark: &str, count_max: usize) -> anyhow::Result<Vec<Vec<u8>>> {
+    let mut capture = Capture::open(path)?;
+    let mut frames = Vec::new();
+    while let Some(line) = capture.next() {
+        let frame = line?.frame;
+        if frame.windows(mark.len()).take(60).any(|part| part == mark.as_bytes()) {
+            frames.push(frame.to_vec());
+        }
+        if frames.len() == count_max {
+            break;
+        }
+    }
+    anyhow::ensure!(!frames.is_empty(), "no {mark} in {}", path.display());
+    Ok(frames)
+}
+
+/// What stands in `data`.
+fn bare(frame: &[u8]) -> anyhow::Result<Vec<u8>> {
+    const MARK: &[u8] = b"\"data\":";
+    let at = frame.windows(MARK.len()).position(|part| part == MARK).context("not combined")?;
+    Ok(frame[at + MARK.len()..frame.len() - 1].to_vec())
+}
+
+/// A small generator; the same frames on every machine.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % end
+    }
+}
+
+/// Levels as text; `number` makes price and quantity of a level.
+fn levels(count: usize, mut number: impl FnMut() -> (String, String)) -> String {
+    let level = |(price, quantity)| format!(r#"["{price}","{quantity}"]"#);
+    (0..count).map(|_| level(number())).collect::<Vec<_>>().join(",")
+}
+
+/// A combined spot frame of twice so many levels.
+fn made(shape: Shape, count: usize, mut number: impl FnMut() -> (String, String)) -> Vec<u8> {
+    let (bids, asks) = (levels(count, &mut number), levels(count, &mut number));
+    let frame = if shape == Shape::Snapshot {
+        format!(
+            r#"{{"stream":"btcusdt@depth20@100ms","data":{{"lastUpdateId":50093239202,"bids":[{bids}],"asks":[{asks}]}}}}"#
+        )
+    } else {
+        format!(
+            r#"{{"stream":"btcusdt@depth@100ms","data":{{"e":"depthUpdate","E":1723161255208,"s":"BTCUSDT","U":50093239189,"u":50093239202,"b":[{bids}],"a":[{asks}]}}}}"#
+        )
+    };
+    frame.into_bytes()
+}
+
+fn made_set(name: &str, shape: Shape, frames: Vec<Vec<u8>>) -> Set {
+    Set {
+        name: name.to_string(),
+        venue: Venue::BinanceSpot,
+        symbol: "BTCUSDT",
+        places: SPOT,
+        shape,
+        is_combined: true,
+        frames,
+    }
+}
+
+fn made_sets() -> Vec<Set> {
+    let mut random = Random(7);
+    let mut plain = || {
+        let price = format!("{}.{:02}000000", 61_000 + random.below(900), random.below(100));
+        (price, format!("{}.{:05}000", random.below(10), random.below(100_000)))
+    };
+    let thousand = (0..LONG_FRAME_COUNT).map(|_| made(Shape::Depth, 500, &mut plain)).collect();
+    let twenty = (0..2_000).map(|_| made(Shape::Snapshot, 20, &mut plain)).collect();
+    let mut random = Random(11);
+    // As altcoins have it: no two neighbours of one length.
+    let mut ragged = || {
+        let digits = |count: u64, random: &mut Random| {
+            random.below(10_u64.pow(u32::try_from(count).expect("few")))
+        };
+        let (whole, part) = (1 + random.below(6), random.below(7));
+        let price = format!("{}.{:02}", 1 + digits(whole, &mut random), random.below(100));
+        (price, format!("{}.{}", digits(part, &mut random), 1 + random.below(999_999)))
+    };
+    let ragged = (0..LONG_FRAME_COUNT).map(|_| made(Shape::Depth, 500, &mut ragged)).collect();
+    let mut random = Random(13);
+    // 24 characters: as long as a number of eight places can be within 64 bits, and zeros before it.
+    let mut longest = || {
+        let number = |random: &mut Random| {
+            format!(
+                "000{:09}{:03}.{:02}000000",
+                random.below(1_000_000_000),
+                random.below(1_000),
+                1 + random.below(99)
+            )
+        };
+        (number(&mut random), number(&mut random).replacen("000", "0000", 1)[1..].to_string())
+    };
+    let longest = (0..LONG_FRAME_COUNT).map(|_| made(Shape::Depth, 500, &mut longest)).collect();
+    vec![
+        made_set("spot partial book of 20", Shape::Snapshot, twenty),
+        made_set("spot depth of 1,000 levels", Shape::Depth, thousand),
+        made_set("spot depth, ragged numbers", Shape::Depth, ragged),
+        made_set("spot depth, numbers of 24 characters", Shape::Depth, longest),
+    ]
+}
+
+/// Every set.
+pub(crate) fn all() -> anyhow::Result<Vec<Set>> {
+    let mut sets = Vec::new();
+    for (venue, places, name) in
+        [(Venue::BinanceSpot, SPOT, "spot"), (Venue::BinanceUsdm, USDM, "usdm")]
+    {
+        let (symbol, path) = capture(venue);
+        for (shape, mark, count_max) in [
+            (Shape::Trade, "@trade\"", 10_000),
+            (Shape::Quote, "@bookTicker\"", 10_000),
+            (Shape::Depth, "@depth@", 4_000),
+        ] {
+            let frames = recorded(&path, mark, count_max)?;
+            let bare_frames = frames.iter().map(|frame| bare(frame)).collect::<Result<_, _>>()?;
+            for (is_combined, frames) in [(true, frames), (false, bare_frames)] {
+                let form = if is_combined { "combined" } else { "bare" };
+                let what = match shape {
+                    Shape::Trade => "trade",
+                    Shape::Quote => "bookTicker",
+                    Shape::Depth => "depth",
+                    Shape::Snapshot => "snapshot",
+                };
+                let name = format!("{name} {what}, {form}");
+                sets.push(Set { name, venue, symbol, places, shape, is_combined, frames });
+            }
+        }
+    }
+    sets.extend(made_sets());
+    Ok(sets)
+}

@@ -116,43 +116,54 @@ fn made_set(name: &str, shape: Shape, frames: Vec<Vec<u8>>) -> Set {
     }
 }
 
+/// Frames of 1,000 levels.
+fn long(number: &mut impl FnMut() -> (String, String)) -> Vec<Vec<u8>> {
+    (0..LONG_FRAME_COUNT).map(|_| made(Shape::Depth, 500, &mut *number)).collect()
+}
+
 fn made_sets() -> Vec<Set> {
     let mut random = Random(7);
     let mut plain = || {
         let price = format!("{}.{:02}000000", 61_000 + random.below(900), random.below(100));
         (price, format!("{}.{:05}000", random.below(10), random.below(100_000)))
     };
-    let thousand = (0..LONG_FRAME_COUNT).map(|_| made(Shape::Depth, 500, &mut plain)).collect();
+    let thousand = long(&mut plain);
     let twenty = (0..2_000).map(|_| made(Shape::Snapshot, 20, &mut plain)).collect();
     let mut random = Random(11);
-    // As altcoins have it: no two neighbours of one length.
+    // As altcoins have it: prices alike, quantities of every length before the point.
     let mut ragged = || {
-        let digits = |count: u64, random: &mut Random| {
-            random.below(10_u64.pow(u32::try_from(count).expect("few")))
-        };
-        let (whole, part) = (1 + random.below(6), random.below(7));
-        let price = format!("{}.{:02}", 1 + digits(whole, &mut random), random.below(100));
-        (price, format!("{}.{}", digits(part, &mut random), 1 + random.below(999_999)))
+        let whole_end = 10_u64.pow(u32::try_from(random.below(7)).expect("few"));
+        let price = format!("0.{:05}000", 10_000 + random.below(90_000));
+        (price, format!("{}.{:02}000000", random.below(whole_end), 1 + random.below(99)))
     };
-    let ragged = (0..LONG_FRAME_COUNT).map(|_| made(Shape::Depth, 500, &mut ragged)).collect();
+    let ragged = long(&mut ragged);
+    let mut random = Random(12);
+    // As examples in documents have it: no zeros behind, so no two neighbours are alike.
+    let mut trimmed = || {
+        let places = |random: &mut Random| {
+            let places = 1 + random.below(6);
+            let digits = 10_u64.pow(u32::try_from(places).expect("few"));
+            format!("{}9", (digits + random.below(digits)).to_string().split_off(1))
+        };
+        let price = format!("{}.{}", 1 + random.below(99_999), &places(&mut random)[..2]);
+        (price, format!("{}.{}", random.below(1_000), places(&mut random)))
+    };
+    let trimmed = long(&mut trimmed);
     let mut random = Random(13);
-    // 24 characters: as long as a number of eight places can be within 64 bits, and zeros before it.
+    // 24 characters: zeros, then as many digits as fit 64 bits at eight places.
     let mut longest = || {
-        let number = |random: &mut Random| {
-            format!(
-                "000{:09}{:03}.{:02}000000",
-                random.below(1_000_000_000),
-                random.below(1_000),
-                1 + random.below(99)
-            )
+        let mut number = || {
+            let (high, low) = (10 + random.below(80), random.below(1_000_000_000));
+            format!("0000{high}{low:09}.{:02}000000", 1 + random.below(99))
         };
-        (number(&mut random), number(&mut random).replacen("000", "0000", 1)[1..].to_string())
+        (number(), number())
     };
-    let longest = (0..LONG_FRAME_COUNT).map(|_| made(Shape::Depth, 500, &mut longest)).collect();
+    let longest = long(&mut longest);
     vec![
         made_set("spot partial book of 20", Shape::Snapshot, twenty),
         made_set("spot depth of 1,000 levels", Shape::Depth, thousand),
-        made_set("spot depth, ragged numbers", Shape::Depth, ragged),
+        made_set("spot depth, ragged quantities", Shape::Depth, ragged),
+        made_set("spot depth, trimmed numbers", Shape::Depth, trimmed),
         made_set("spot depth, numbers of 24 characters", Shape::Depth, longest),
     ]
 }

@@ -11,7 +11,7 @@
 
 use engine::money::parse_scaled;
 
-use super::decimal::{HIGH_BITS, ONES, POWERS, ZEROS, value_of};
+use super::decimal::{HIGH_BITS, ONES, POWERS, ZEROS, all_digits, value_of};
 use super::fields::Field;
 
 const QUOTES: u64 = 0x2222_2222_2222_2222;
@@ -34,6 +34,9 @@ pub(super) struct Scale {
     finer: u64,
     shift_bits: u32,
     unit: u64,
+    /// Eight times the digits behind the point of the last decimal; the next mostly has as many. What
+    /// is guessed and proved, not counted, does not make the next load wait.
+    seen_bits: u32,
 }
 
 impl Scale {
@@ -44,7 +47,13 @@ impl Scale {
         let finer = u64::MAX.checked_shl(bits).unwrap_or(0);
         // At scale 0 nothing of a fraction is kept, so its shift does not matter.
         let shift_bits = if places == 0 { 0 } else { 8 * u32::from(PLACES_MAX) - bits };
-        Some(Scale { places, finer, shift_bits, unit })
+        Some(Scale { places, finer, shift_bits, unit, seen_bits: u64::BITS })
+    }
+
+    /// Guesses from now on like that one.
+    #[inline(always)]
+    pub(super) fn learn(&mut self, other: &Scale) {
+        self.seen_bits = other.seen_bits;
     }
 }
 
@@ -79,6 +88,14 @@ impl<'a> Cursor<'a> {
     #[inline(always)]
     pub(super) fn new(frame: &'a [u8]) -> Option<Cursor<'a>> {
         Some(Cursor { rest: frame, tail: u64::from_le_bytes(*frame.last_chunk()?) })
+    }
+
+    /// The name that is next, passed over.
+    #[cold]
+    pub(super) fn name(&mut self) -> Option<Name> {
+        let name = Name::find(self.rest)?;
+        self.advance(name.size_bytes)?;
+        Some(name)
     }
 
     /// Whether nothing is left.
@@ -181,37 +198,29 @@ impl<'a> Cursor<'a> {
             // Controls: below a space. The zeros behind the end are controls, too.
             let controls = word.wrapping_sub(SPACES) & !word & HIGH_BITS;
             let strange = zero_marks(word ^ BACKSLASHES) | controls | word & HIGH_BITS;
+            if quotes | strange == 0 {
+                self.advance(8)?;
+                continue;
+            }
             // The lowest mark of each kind is right, so the lowest of all is.
-            let count = count_of((quotes | strange).trailing_zeros());
             if strange.trailing_zeros() < quotes.trailing_zeros() {
                 return None;
             }
-            self.advance(count)?;
-            if count < 8 {
-                return begin.get(..begin.len().checked_sub(self.rest.len())?);
-            }
+            self.advance(count_of(quotes.trailing_zeros()))?;
+            return begin.get(..begin.len().checked_sub(self.rest.len())?);
         }
     }
 
-    /// Passes a text and its closing quote, 16 bytes together at most; gives both, zeros behind them.
-    /// Nothing is proved about the bytes but that the quote is the first.
+    /// Passes this name and its closing quote if they are next.
     #[inline(always)]
-    pub(super) fn name(&mut self) -> Option<u128> {
-        let [low, high] = *self.rest.first_chunk::<16>()?.as_chunks::<8>().0 else { return None };
-        let (low, high) = (u64::from_le_bytes(low), u64::from_le_bytes(high));
-        let (low_marks, high_marks) = (zero_marks(low ^ QUOTES), zero_marks(high ^ QUOTES));
-        if low_marks != 0 {
-            let bits = low_marks.trailing_zeros() | 7;
-            self.advance(count_of(bits) + 1)?;
-            return Some(u128::from(low & u64::MAX.wrapping_shr(63 - bits)));
+    pub(super) fn eat_name(&mut self, name: &Name) -> bool {
+        match (self.rest.first_chunk(), self.rest.get(name.size_bytes..)) {
+            (Some(bytes), Some(rest)) if u128::from_le_bytes(*bytes) & name.mask == name.bytes => {
+                self.rest = rest;
+                true
+            }
+            (Some(_) | None, Some(_) | None) => false,
         }
-        if high_marks == 0 {
-            return None;
-        }
-        let bits = high_marks.trailing_zeros() | 7;
-        self.advance(count_of(bits) + 9)?;
-        let high = high & u64::MAX.wrapping_shr(63 - bits);
-        Some(u128::from(low) | u128::from(high) << 64)
     }
 
     /// Passes a whole number of 1 to 18 digits, without useless zeros.
@@ -223,15 +232,36 @@ impl<'a> Cursor<'a> {
             return None;
         }
         let mut value = value_of(first.wrapping_shl(u64::BITS - bits));
-        self.advance(count_of(bits))?;
-        if bits == u64::BITS {
-            let bits = self.more_digits(&mut value)?;
-            if bits == u64::BITS && 16 < self.more_digits(&mut value)? {
-                return None;
-            }
+        if bits != u64::BITS {
+            self.advance(count_of(bits))?;
+            return Some(value.cast_signed());
+        }
+        self.advance(8)?;
+        let bits = self.more_digits(&mut value)?;
+        if bits == u64::BITS && 16 < self.more_digits(&mut value)? {
+            return None;
         }
         // At most 18 digits.
         Some(value.cast_signed())
+    }
+
+    /// Passes a time: 13 digits until the year 2286, in microseconds 16. Nobody asks for its value.
+    #[inline(always)]
+    pub(super) fn time(&mut self) -> Option<()> {
+        let Some((head, rest)) = self.rest.split_first_chunk() else { return self.any_time() };
+        let (first, head_bits) = digits(u64::from_le_bytes(*head));
+        let (_, tail_bits) = digits(self.word(rest));
+        if head_bits != u64::BITS || tail_bits != 40 || first.trailing_zeros() >= 8 {
+            return self.any_time();
+        }
+        self.rest = rest.get(5..)?;
+        Some(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn any_time(&mut self) -> Option<()> {
+        self.id().map(|_| ())
     }
 
     #[inline(always)]
@@ -246,7 +276,7 @@ impl<'a> Cursor<'a> {
 
     /// Passes a decimal up to its closing quote.
     #[inline(always)]
-    pub(super) fn decimal(&mut self, scale: &Scale) -> Option<i64> {
+    pub(super) fn decimal(&mut self, scale: &mut Scale) -> Option<i64> {
         let head = self.word(self.rest);
         let (whole, whole_bits) = digits(head);
         let has_point = head.checked_shr(whole_bits).unwrap_or(0) & 0xff == u64::from(b'.');
@@ -254,28 +284,108 @@ impl<'a> Cursor<'a> {
             return self.any_decimal(scale);
         }
         let behind = self.rest.get(count_of(whole_bits) + 1..)?;
-        let (fraction, bits) = digits(self.word(behind));
-        if bits == 0 {
-            return None;
+        let parts = self.parts(behind, scale)?;
+        // At most 9,999,999 x 10^8 + 99,999,999.
+        let units = value_of(whole.wrapping_shl(u64::BITS - whole_bits)).wrapping_mul(scale.unit);
+        Some(units.wrapping_add(parts).cast_signed())
+    }
+
+    /// Passes the digits behind the point of a decimal; gives them in units of the scale.
+    #[inline(always)]
+    fn parts(&mut self, behind: &'a [u8], scale: &mut Scale) -> Option<u64> {
+        let word = self.word(behind) ^ ZEROS;
+        let mut bits = scale.seen_bits;
+        let mut fraction = word & u64::MAX.wrapping_shr(u64::BITS - bits);
+        if !all_digits(fraction) || behind.get(count_of(bits)) != Some(&b'"') {
+            bits = count_digits(word)?;
+            scale.seen_bits = bits;
+            fraction = word & u64::MAX.wrapping_shr(u64::BITS - bits);
         }
-        let fraction = fraction & u64::MAX.wrapping_shr(u64::BITS - bits);
         if fraction & scale.finer != 0 {
             return None;
         }
         self.rest = behind.get(count_of(bits)..)?;
-        // At most 9,999,999 x 10^8 + 99,999,999.
-        let units = value_of(whole.wrapping_shl(u64::BITS - whole_bits)).wrapping_mul(scale.unit);
-        let parts = value_of(fraction.wrapping_shl(scale.shift_bits));
-        Some(units.wrapping_add(parts).cast_signed())
+        Some(value_of(fraction.wrapping_shl(scale.shift_bits)))
     }
 
     /// A decimal without a point, or with eight digits and more before it.
     #[cold]
-    fn any_decimal(&mut self, scale: &Scale) -> Option<i64> {
+    #[inline(never)]
+    fn any_decimal(&mut self, scale: &mut Scale) -> Option<i64> {
+        if let Some(value) = self.long_decimal(scale) {
+            return Some(value);
+        }
         let head = self.rest.get(..DECIMAL_LENGTH_MAX.min(self.rest.len()))?;
         let length = head.iter().position(|byte| !byte.is_ascii_digit() && *byte != b'.')?;
         let value = parse_scaled(head.get(..length)?, scale.places).ok()?;
         self.advance(length)?;
         Some(value)
+    }
+
+    /// A decimal with 8 to 15 digits before its point; `None` passes nothing.
+    #[inline(always)]
+    fn long_decimal(&mut self, scale: &mut Scale) -> Option<i64> {
+        let (head, rest) = self.rest.split_first_chunk()?;
+        let (first, first_bits) = digits(u64::from_le_bytes(*head));
+        let word = self.word(rest);
+        let (second, bits) = digits(word);
+        let has_point = word.checked_shr(bits).unwrap_or(0) & 0xff == u64::from(b'.');
+        if first_bits != u64::BITS || !has_point {
+            return None;
+        }
+        let low = value_of(second.checked_shl(u64::BITS - bits).unwrap_or(0));
+        let whole = value_of(first) * POWERS[count_of(bits)] + low;
+        let units = whole.checked_mul(scale.unit)?;
+        let before = *self;
+        let parts = self.parts(rest.get(count_of(bits) + 1..)?, scale);
+        let value = parts.and_then(|parts| i64::try_from(units.checked_add(parts)?).ok());
+        if value.is_none() {
+            *self = before;
+        }
+        value
+    }
+}
+
+/// Eight times the digits before the first byte that is none, if there is one; digits as bytes 0..=9.
+#[cold]
+#[inline(never)]
+fn count_digits(word: u64) -> Option<u32> {
+    let (_, bits) = digits(word ^ ZEROS);
+    (bits != 0).then_some(bits)
+}
+
+/// A text that is compared as one word.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Name {
+    /// The text and a quote, the first byte lowest, zeros behind them.
+    pub(super) bytes: u128,
+    mask: u128,
+    size_bytes: usize,
+}
+
+impl Name {
+    /// Longest name, with its closing quote.
+    const SIZE_BYTES_MAX: usize = 16;
+
+    /// `None` if the name is too long or strange.
+    pub(super) fn new(text: &str) -> Option<Name> {
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let mut bytes = [0; Name::SIZE_BYTES_MAX];
+        bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        // Without its end a name would equal the beginning of a longer one.
+        *bytes.get_mut(text.len())? = b'"';
+        let mask = bytes.map(|byte| if byte == 0 { 0 } else { u8::MAX });
+        is_plain.then_some(Name {
+            bytes: u128::from_le_bytes(bytes),
+            mask: u128::from_le_bytes(mask),
+            size_bytes: text.len() + 1,
+        })
+    }
+
+    /// The name that begins here and ends with a quote.
+    pub(super) fn find(rest: &[u8]) -> Option<Name> {
+        let rest = rest.get(..Name::SIZE_BYTES_MAX)?;
+        let length = rest.iter().position(|byte| *byte == b'"')?;
+        Name::new(std::str::from_utf8(rest.get(..length)?).ok()?)
     }
 }

@@ -71,8 +71,8 @@ pub(super) fn parse_short(text: &[u8], scale: u8) -> Option<i64> {
 }
 
 /// Whether every byte is 0..=9.
-#[inline]
-const fn all_digits(digits: u64) -> bool {
+#[inline(always)]
+pub(super) const fn all_digits(digits: u64) -> bool {
     (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & HIGH_BITS == 0
 }
 

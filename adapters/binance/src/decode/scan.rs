@@ -16,20 +16,16 @@ use engine::event::market::{self, DepthIds};
 use engine::event::{Event, Side, flags};
 use engine::instrument::{InstrumentIndex, Venue};
 
-use super::cursor::{Cursor, Scale};
+use super::cursor::{Cursor, Name, Scale};
 use super::{Decoder, FrameKind, Symbol};
 
 #[cfg(test)]
 mod tests;
 
-/// Longest name that is compared as one word, with its closing quote.
-const NAME_SIZE_BYTES_MAX: usize = 16;
-
 /// An instrument as the scanner needs it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ScanSymbol {
-    /// The name and a quote, first byte lowest, zeros behind them.
-    name: u128,
+    name: Name,
     index: InstrumentIndex,
     price: Scale,
     quantity: Scale,
@@ -38,13 +34,8 @@ pub(super) struct ScanSymbol {
 impl ScanSymbol {
     /// `None` if the name is too long or strange, or a scale too fine.
     fn new(symbol: &Symbol) -> Option<ScanSymbol> {
-        let is_plain = symbol.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        let mut name = [0; NAME_SIZE_BYTES_MAX];
-        name.get_mut(..symbol.name.len())?.copy_from_slice(symbol.name.as_bytes());
-        // Without its end a name would equal itself with zeros behind it.
-        *name.get_mut(symbol.name.len())? = b'"';
-        is_plain.then_some(ScanSymbol {
-            name: u128::from_le_bytes(name),
+        Some(ScanSymbol {
+            name: Name::new(&symbol.name)?,
             index: symbol.index,
             price: Scale::new(symbol.price_scale)?,
             quantity: Scale::new(symbol.quantity_scale)?,
@@ -64,23 +55,32 @@ pub(super) struct Scanner {
 impl Scanner {
     pub(super) fn new(symbols: &[Symbol]) -> Scanner {
         let mut symbols: Vec<ScanSymbol> = symbols.iter().filter_map(ScanSymbol::new).collect();
-        symbols.sort_by_key(|symbol| symbol.name);
+        symbols.sort_by_key(|symbol| symbol.name.bytes);
         Scanner { symbols, hint: 0 }
     }
 
     /// Passes a symbol's name and its closing quote.
     #[inline(always)]
     fn symbol(&mut self, cursor: &mut Cursor<'_>) -> Option<ScanSymbol> {
-        let name = cursor.name()?;
         match self.symbols.get(self.hint) {
-            Some(symbol) if symbol.name == name => Some(*symbol),
-            Some(_) | None => self.other_symbol(name),
+            Some(symbol) if cursor.eat_name(&symbol.name) => Some(*symbol),
+            Some(_) | None => self.other_symbol(cursor),
         }
     }
 
-    fn other_symbol(&mut self, name: u128) -> Option<ScanSymbol> {
-        self.hint = self.symbols.binary_search_by_key(&name, |symbol| symbol.name).ok()?;
+    fn other_symbol(&mut self, cursor: &mut Cursor<'_>) -> Option<ScanSymbol> {
+        let bytes = cursor.name()?.bytes;
+        self.hint = self.symbols.binary_search_by_key(&bytes, |symbol| symbol.name.bytes).ok()?;
         self.symbols.get(self.hint).copied()
+    }
+
+    /// Keeps what was learned of the symbol that was found last.
+    #[inline(always)]
+    fn keep(&mut self, symbol: &ScanSymbol) {
+        if let Some(kept) = self.symbols.get_mut(self.hint) {
+            kept.price.learn(&symbol.price);
+            kept.quantity.learn(&symbol.quantity);
+        }
     }
 }
 
@@ -136,15 +136,16 @@ impl Decoder {
     #[inline(always)]
     fn scan_trade(&mut self, cursor: &mut Cursor<'_>, receive_ns: u64) -> Option<FrameKind> {
         cursor.key(b",\"E\":")?;
-        cursor.id()?;
+        cursor.time()?;
         if cursor.eat(b",\"T\":") {
-            cursor.id()?;
+            cursor.time()?;
         }
         cursor.key(b",\"s\":\"")?;
-        let symbol = self.scanner.symbol(cursor)?;
+        let mut symbol = self.scanner.symbol(cursor)?;
         cursor.key(b",\"t\":")?;
         let id = cursor.id()?;
-        let event = scan_deal(cursor, &symbol, id)?;
+        let event = scan_deal(cursor, &mut symbol, id)?;
+        self.scanner.keep(&symbol);
         self.push_stamped(event, receive_ns);
         Some(FrameKind::Trade)
     }
@@ -152,18 +153,19 @@ impl Decoder {
     /// Like [`Decoder::scan_trade`]; some of these say their number before the symbol.
     fn scan_aggregate(&mut self, cursor: &mut Cursor<'_>, receive_ns: u64) -> Option<FrameKind> {
         cursor.key(b",\"E\":")?;
-        cursor.id()?;
+        cursor.time()?;
         let mut id = None;
         if cursor.eat(b",\"a\":") {
             id = Some(cursor.id()?);
         }
         cursor.key(b",\"s\":\"")?;
-        let symbol = self.scanner.symbol(cursor)?;
+        let mut symbol = self.scanner.symbol(cursor)?;
         if id.is_none() {
             cursor.key(b",\"a\":")?;
             id = Some(cursor.id()?);
         }
-        let event = scan_deal(cursor, &symbol, id?)?;
+        let event = scan_deal(cursor, &mut symbol, id?)?;
+        self.scanner.keep(&symbol);
         self.push_stamped(event, receive_ns);
         Some(FrameKind::Trade)
     }
@@ -173,26 +175,27 @@ impl Decoder {
     fn scan_quote(&mut self, cursor: &mut Cursor<'_>, receive_ns: u64) -> Option<FrameKind> {
         let id = cursor.id()?.cast_unsigned();
         cursor.key(b",\"s\":\"")?;
-        let symbol = self.scanner.symbol(cursor)?;
+        let mut symbol = self.scanner.symbol(cursor)?;
         cursor.key(b",\"b\":\"")?;
-        let bid = cursor.decimal(&symbol.price)?;
+        let bid = cursor.decimal(&mut symbol.price)?;
         cursor.take(b"\"")?;
         cursor.key(b",\"B\":\"")?;
-        let bid_quantity = cursor.decimal(&symbol.quantity)?;
+        let bid_quantity = cursor.decimal(&mut symbol.quantity)?;
         cursor.take(b"\"")?;
         cursor.key(b",\"a\":\"")?;
-        let ask = cursor.decimal(&symbol.price)?;
+        let ask = cursor.decimal(&mut symbol.price)?;
         cursor.take(b"\"")?;
         cursor.key(b",\"A\":\"")?;
-        let ask_quantity = cursor.decimal(&symbol.quantity)?;
+        let ask_quantity = cursor.decimal(&mut symbol.quantity)?;
         cursor.take(b"\"")?;
         if cursor.eat(b",\"T\":") {
-            cursor.id()?;
+            cursor.time()?;
             if cursor.eat(b",\"E\":") {
-                cursor.id()?;
+                cursor.time()?;
             }
         }
         cursor.close()?;
+        self.scanner.keep(&symbol);
         let bid = market::quote(symbol.index, Side::Buy, bid, bid_quantity, id);
         let ask = market::quote(symbol.index, Side::Sell, ask, ask_quantity, id);
         self.push_stamped(bid, receive_ns);
@@ -208,12 +211,12 @@ impl Decoder {
         receive_ns: u64,
     ) -> Option<FrameKind> {
         cursor.key(b",\"E\":")?;
-        cursor.id()?;
+        cursor.time()?;
         if cursor.eat(b",\"T\":") {
-            cursor.id()?;
+            cursor.time()?;
         }
         cursor.key(b",\"s\":\"")?;
-        let symbol = self.scanner.symbol(cursor)?;
+        let mut symbol = self.scanner.symbol(cursor)?;
         cursor.key(b",\"U\":")?;
         let first = cursor.id()?;
         cursor.key(b",\"u\":")?;
@@ -234,10 +237,11 @@ impl Decoder {
         };
         self.push_stamped(market::depth(symbol.index, ids, 0, is_whole), receive_ns);
         cursor.key(b",\"b\":[")?;
-        self.scan_levels(cursor, &symbol, Side::Buy)?;
+        self.scan_levels(cursor, &mut symbol, Side::Buy)?;
         cursor.key(b",\"a\":[")?;
-        self.scan_levels(cursor, &symbol, Side::Sell)?;
+        self.scan_levels(cursor, &mut symbol, Side::Sell)?;
         self.finish_levels(cursor)?;
+        self.scanner.keep(&symbol);
         Some(if is_whole { FrameKind::Snapshot } else { FrameKind::Depth })
     }
 
@@ -256,20 +260,20 @@ impl Decoder {
             }
             None => self.snapshot_symbol?,
         };
-        let symbol = ScanSymbol::new(self.symbols.get(place)?)?;
+        let mut symbol = ScanSymbol::new(self.symbols.get(place)?)?;
         let last = cursor.id()?;
         if cursor.eat(b",\"E\":") {
-            cursor.id()?;
+            cursor.time()?;
             if cursor.eat(b",\"T\":") {
-                cursor.id()?;
+                cursor.time()?;
             }
         }
         let ids = DepthIds { first: last, last, previous: DepthIds::NO_PREVIOUS };
         self.push_stamped(market::depth(symbol.index, ids, 0, true), receive_ns);
         cursor.key(b",\"bids\":[")?;
-        self.scan_levels(cursor, &symbol, Side::Buy)?;
+        self.scan_levels(cursor, &mut symbol, Side::Buy)?;
         cursor.key(b",\"asks\":[")?;
-        self.scan_levels(cursor, &symbol, Side::Sell)?;
+        self.scan_levels(cursor, &mut symbol, Side::Sell)?;
         self.finish_levels(cursor)?;
         Some(FrameKind::Snapshot)
     }
@@ -279,7 +283,7 @@ impl Decoder {
     fn scan_levels(
         &mut self,
         cursor: &mut Cursor<'_>,
-        symbol: &ScanSymbol,
+        symbol: &mut ScanSymbol,
         side: Side,
     ) -> Option<()> {
         if cursor.eat(b"]") {
@@ -290,9 +294,9 @@ impl Decoder {
         (event.time_ns, event.source) = (header.time_ns, header.source);
         cursor.take(b"[\"")?;
         loop {
-            event.price = cursor.decimal(&symbol.price)?;
+            event.price = cursor.decimal(&mut symbol.price)?;
             cursor.take(b"\",\"")?;
-            event.quantity = cursor.decimal(&symbol.quantity)?;
+            event.quantity = cursor.decimal(&mut symbol.quantity)?;
             // The header is one event, too.
             if event.price < 1 || self.limits.levels_max < self.events.len() {
                 return None;
@@ -327,12 +331,12 @@ impl Decoder {
 
 /// From the price of a trade to its end.
 #[inline(always)]
-fn scan_deal(cursor: &mut Cursor<'_>, symbol: &ScanSymbol, id: i64) -> Option<Event> {
+fn scan_deal(cursor: &mut Cursor<'_>, symbol: &mut ScanSymbol, id: i64) -> Option<Event> {
     cursor.key(b",\"p\":\"")?;
-    let price = cursor.decimal(&symbol.price)?;
+    let price = cursor.decimal(&mut symbol.price)?;
     cursor.take(b"\"")?;
     cursor.key(b",\"q\":\"")?;
-    let quantity = cursor.decimal(&symbol.quantity)?;
+    let quantity = cursor.decimal(&mut symbol.quantity)?;
     cursor.take(b"\"")?;
     if price < 1 || quantity < 1 {
         return None;
@@ -344,7 +348,7 @@ fn scan_deal(cursor: &mut Cursor<'_>, symbol: &ScanSymbol, id: i64) -> Option<Ev
         }
     }
     if cursor.eat(b",\"T\":") {
-        cursor.id()?;
+        cursor.time()?;
     } else if cursor.eat(b",\"X\":\"") {
         cursor.take(b"MARKET\"")?;
     }

@@ -29,6 +29,7 @@ pub(crate) struct Set {
 }
 
 const SPOT: Places = Places { price: 2, quantity: 8 };
+const CENTS: Places = Places { price: 4, quantity: 8 };
 const USDM: Places = Places { price: 1, quantity: 3 };
 /// Few are enough for frames of many levels.
 const LONG_FRAME_COUNT: usize = 40;
@@ -133,7 +134,7 @@ fn made_sets() -> Vec<Set> {
     // As altcoins have it: prices alike, quantities of every length before the point.
     let mut ragged = || {
         let whole_end = 10_u64.pow(u32::try_from(random.below(7)).expect("few"));
-        let price = format!("0.{:05}000", 10_000 + random.below(90_000));
+        let price = format!("0.{:04}0000", 1_000 + random.below(9_000));
         (price, format!("{}.{:02}000000", random.below(whole_end), 1 + random.below(99)))
     };
     let ragged = long(&mut ragged);
@@ -162,7 +163,7 @@ fn made_sets() -> Vec<Set> {
     vec![
         made_set("spot partial book of 20", Shape::Snapshot, twenty),
         made_set("spot depth of 1,000 levels", Shape::Depth, thousand),
-        made_set("spot depth, ragged quantities", Shape::Depth, ragged),
+        Set { places: CENTS, ..made_set("spot depth, ragged quantities", Shape::Depth, ragged) },
         made_set("spot depth, trimmed numbers", Shape::Depth, trimmed),
         made_set("spot depth, numbers of 24 characters", Shape::Depth, longest),
     ]

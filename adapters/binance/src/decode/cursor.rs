@@ -49,12 +49,6 @@ impl Scale {
         let shift_bits = if places == 0 { 0 } else { 8 * u32::from(PLACES_MAX) - bits };
         Some(Scale { places, finer, shift_bits, unit, seen_bits: u64::BITS })
     }
-
-    /// Guesses from now on like that one.
-    #[inline(always)]
-    pub(super) fn learn(&mut self, other: &Scale) {
-        self.seen_bits = other.seen_bits;
-    }
 }
 
 /// What is left of a frame.
@@ -90,12 +84,13 @@ impl<'a> Cursor<'a> {
         Some(Cursor { rest: frame, tail: u64::from_le_bytes(*frame.last_chunk()?) })
     }
 
-    /// The name that is next, passed over.
+    /// The name that is next, and what is behind it.
     #[cold]
-    pub(super) fn name(&mut self) -> Option<Name> {
+    #[inline(never)]
+    pub(super) fn name(mut self) -> Option<(Name, Cursor<'a>)> {
         let name = Name::find(self.rest)?;
         self.advance(name.size_bytes)?;
-        Some(name)
+        Some((name, self))
     }
 
     /// Whether nothing is left.
@@ -147,7 +142,7 @@ impl<'a> Cursor<'a> {
             return Some(());
         }
         loop {
-            self.pass_field()?;
+            *self = self.pass_field()?;
             if self.eat(literal) {
                 return Some(());
             }
@@ -160,9 +155,10 @@ impl<'a> Cursor<'a> {
         self.key(b"}")
     }
 
-    /// Passes a field that no message of ours has, if its value is simple.
+    /// What is behind a field that no message of ours has, if its value is simple.
     #[cold]
-    fn pass_field(&mut self) -> Option<()> {
+    #[inline(never)]
+    fn pass_field(mut self) -> Option<Cursor<'a>> {
         self.take(b",\"")?;
         let name = self.text()?;
         if KEY_LENGTH_MAX < name.len() || Field::from_name(name).is_some() {
@@ -171,12 +167,11 @@ impl<'a> Cursor<'a> {
         self.take(b"\":")?;
         if self.eat(b"\"") {
             self.text()?;
-            return self.take(b"\"");
+            self.take(b"\"")?;
+        } else if !self.eat(b"true") && !self.eat(b"false") && !self.eat(b"null") {
+            self.id()?;
         }
-        if self.eat(b"true") || self.eat(b"false") || self.eat(b"null") {
-            return Some(());
-        }
-        self.id().map(|_| ())
+        Some(self)
     }
 
     /// Passes `true` or `false`.
@@ -248,20 +243,23 @@ impl<'a> Cursor<'a> {
     /// Passes a time: 13 digits until the year 2286, in microseconds 16. Nobody asks for its value.
     #[inline(always)]
     pub(super) fn time(&mut self) -> Option<()> {
-        let Some((head, rest)) = self.rest.split_first_chunk() else { return self.any_time() };
-        let (first, head_bits) = digits(u64::from_le_bytes(*head));
-        let (_, tail_bits) = digits(self.word(rest));
-        if head_bits != u64::BITS || tail_bits != 40 || first.trailing_zeros() >= 8 {
-            return self.any_time();
+        if let Some((head, rest)) = self.rest.split_first_chunk() {
+            let (first, head_bits) = digits(u64::from_le_bytes(*head));
+            let (_, tail_bits) = digits(self.word(rest));
+            if head_bits == u64::BITS && tail_bits == 40 && first.trailing_zeros() < 8 {
+                self.rest = rest.get(5..)?;
+                return Some(());
+            }
         }
-        self.rest = rest.get(5..)?;
+        *self = self.any_time()?;
         Some(())
     }
 
     #[cold]
     #[inline(never)]
-    fn any_time(&mut self) -> Option<()> {
-        self.id().map(|_| ())
+    fn any_time(mut self) -> Option<Cursor<'a>> {
+        self.id()?;
+        Some(self)
     }
 
     #[inline(always)]
@@ -281,7 +279,9 @@ impl<'a> Cursor<'a> {
         let (whole, whole_bits) = digits(head);
         let has_point = head.checked_shr(whole_bits).unwrap_or(0) & 0xff == u64::from(b'.');
         if whole_bits == 0 || !has_point {
-            return self.any_decimal(scale);
+            let (value, behind) = self.any_decimal(scale)?;
+            *self = behind;
+            return Some(value);
         }
         let behind = self.rest.get(count_of(whole_bits) + 1..)?;
         let parts = self.parts(behind, scale)?;
@@ -308,21 +308,22 @@ impl<'a> Cursor<'a> {
         Some(value_of(fraction.wrapping_shl(scale.shift_bits)))
     }
 
-    /// A decimal without a point, or with eight digits and more before it.
+    /// A decimal without a point, or with eight digits and more before it; and what is behind it.
     #[cold]
     #[inline(never)]
-    fn any_decimal(&mut self, scale: &mut Scale) -> Option<i64> {
-        if let Some(value) = self.long_decimal(scale) {
-            return Some(value);
+    fn any_decimal(mut self, scale: &Scale) -> Option<(i64, Cursor<'a>)> {
+        let mut long = self;
+        if let Some(value) = long.long_decimal(&mut { *scale }) {
+            return Some((value, long));
         }
         let head = self.rest.get(..DECIMAL_LENGTH_MAX.min(self.rest.len()))?;
         let length = head.iter().position(|byte| !byte.is_ascii_digit() && *byte != b'.')?;
         let value = parse_scaled(head.get(..length)?, scale.places).ok()?;
         self.advance(length)?;
-        Some(value)
+        Some((value, self))
     }
 
-    /// A decimal with 8 to 15 digits before its point; `None` passes nothing.
+    /// A decimal with 8 to 15 digits before its point.
     #[inline(always)]
     fn long_decimal(&mut self, scale: &mut Scale) -> Option<i64> {
         let (head, rest) = self.rest.split_first_chunk()?;
@@ -336,13 +337,8 @@ impl<'a> Cursor<'a> {
         let low = value_of(second.checked_shl(u64::BITS - bits).unwrap_or(0));
         let whole = value_of(first) * POWERS[count_of(bits)] + low;
         let units = whole.checked_mul(scale.unit)?;
-        let before = *self;
-        let parts = self.parts(rest.get(count_of(bits) + 1..)?, scale);
-        let value = parts.and_then(|parts| i64::try_from(units.checked_add(parts)?).ok());
-        if value.is_none() {
-            *self = before;
-        }
-        value
+        let parts = self.parts(rest.get(count_of(bits) + 1..)?, scale)?;
+        i64::try_from(units.checked_add(parts)?).ok()
     }
 }
 

@@ -61,226 +61,43 @@ impl Scanner {
 
     /// Passes a symbol's name and its closing quote.
     #[inline(always)]
-    fn symbol(&mut self, cursor: &mut Cursor<'_>) -> Option<ScanSymbol> {
-        match self.symbols.get(self.hint) {
-            Some(symbol) if cursor.eat_name(&symbol.name) => Some(*symbol),
-            Some(_) | None => self.other_symbol(cursor),
+    fn symbol(&mut self, cursor: &mut Cursor<'_>) -> Option<&mut ScanSymbol> {
+        let is_hinted =
+            self.symbols.get(self.hint).is_some_and(|symbol| cursor.eat_name(&symbol.name));
+        if !is_hinted {
+            let (name, behind) = cursor.name()?;
+            self.hint = self.place_of(name.bytes)?;
+            *cursor = behind;
         }
+        self.symbols.get_mut(self.hint)
     }
 
-    fn other_symbol(&mut self, cursor: &mut Cursor<'_>) -> Option<ScanSymbol> {
-        let bytes = cursor.name()?.bytes;
-        self.hint = self.symbols.binary_search_by_key(&bytes, |symbol| symbol.name.bytes).ok()?;
-        self.symbols.get(self.hint).copied()
-    }
-
-    /// Keeps what was learned of the symbol that was found last.
-    #[inline(always)]
-    fn keep(&mut self, symbol: &ScanSymbol) {
-        if let Some(kept) = self.symbols.get_mut(self.hint) {
-            kept.price.learn(&symbol.price);
-            kept.quantity.learn(&symbol.quantity);
-        }
+    #[cold]
+    #[inline(never)]
+    fn place_of(&self, name: u128) -> Option<usize> {
+        self.symbols.binary_search_by_key(&name, |symbol| symbol.name.bytes).ok()
     }
 }
 
-/// Name of a combined frame's stream.
-type Stream<'a> = Option<&'a [u8]>;
+/// Where the events of a frame go.
+struct Run<'a> {
+    events: &'a mut Vec<Event>,
+    receive_ns: u64,
+    source: u16,
+    levels_max: usize,
+}
 
-impl Decoder {
-    /// The frame's kind, its events in `events`; `None` leaves rubbish there.
-    pub(super) fn scan(&mut self, frame: &[u8], receive_ns: u64) -> Option<FrameKind> {
-        let mut cursor = Cursor::new(frame)?;
-        let kind = if cursor.eat(b"{\"stream\":\"") {
-            let stream = cursor.text()?;
-            cursor.take(b"\",\"data\":{")?;
-            let kind = self.scan_message(&mut cursor, Some(stream), receive_ns)?;
-            cursor.close()?;
-            kind
-        } else {
-            cursor.take(b"{")?;
-            self.scan_message(&mut cursor, None, receive_ns)?
-        };
-        cursor.is_at_end().then_some(kind)
-    }
-
+impl Run<'_> {
     #[inline(always)]
-    fn scan_message(
-        &mut self,
-        cursor: &mut Cursor<'_>,
-        stream: Stream<'_>,
-        receive_ns: u64,
-    ) -> Option<FrameKind> {
-        if cursor.eat(b"\"u\":") {
-            return self.scan_quote(cursor, receive_ns);
-        }
-        if cursor.eat(b"\"e\":\"") {
-            if cursor.eat(b"trade\"") {
-                return self.scan_trade(cursor, receive_ns);
-            }
-            if cursor.eat(b"bookTicker\"") {
-                cursor.key(b",\"u\":")?;
-                return self.scan_quote(cursor, receive_ns);
-            }
-            if cursor.eat(b"depthUpdate\"") {
-                return self.scan_depth(cursor, stream, receive_ns);
-            }
-            cursor.take(b"aggTrade\"")?;
-            return self.scan_aggregate(cursor, receive_ns);
-        }
-        cursor.take(b"\"lastUpdateId\":")?;
-        self.scan_snapshot(cursor, stream, receive_ns)
-    }
-
-    /// From behind the kind on; the futures say the trade's time before the symbol.
-    #[inline(always)]
-    fn scan_trade(&mut self, cursor: &mut Cursor<'_>, receive_ns: u64) -> Option<FrameKind> {
-        cursor.key(b",\"E\":")?;
-        cursor.time()?;
-        if cursor.eat(b",\"T\":") {
-            cursor.time()?;
-        }
-        cursor.key(b",\"s\":\"")?;
-        let mut symbol = self.scanner.symbol(cursor)?;
-        cursor.key(b",\"t\":")?;
-        let id = cursor.id()?;
-        let event = scan_deal(cursor, &mut symbol, id)?;
-        self.scanner.keep(&symbol);
-        self.push_stamped(event, receive_ns);
-        Some(FrameKind::Trade)
-    }
-
-    /// Like [`Decoder::scan_trade`]; some of these say their number before the symbol.
-    fn scan_aggregate(&mut self, cursor: &mut Cursor<'_>, receive_ns: u64) -> Option<FrameKind> {
-        cursor.key(b",\"E\":")?;
-        cursor.time()?;
-        let mut id = None;
-        if cursor.eat(b",\"a\":") {
-            id = Some(cursor.id()?);
-        }
-        cursor.key(b",\"s\":\"")?;
-        let mut symbol = self.scanner.symbol(cursor)?;
-        if id.is_none() {
-            cursor.key(b",\"a\":")?;
-            id = Some(cursor.id()?);
-        }
-        let event = scan_deal(cursor, &mut symbol, id?)?;
-        self.scanner.keep(&symbol);
-        self.push_stamped(event, receive_ns);
-        Some(FrameKind::Trade)
-    }
-
-    /// From the update id on.
-    #[inline(always)]
-    fn scan_quote(&mut self, cursor: &mut Cursor<'_>, receive_ns: u64) -> Option<FrameKind> {
-        let id = cursor.id()?.cast_unsigned();
-        cursor.key(b",\"s\":\"")?;
-        let mut symbol = self.scanner.symbol(cursor)?;
-        cursor.key(b",\"b\":\"")?;
-        let bid = cursor.decimal(&mut symbol.price)?;
-        cursor.take(b"\"")?;
-        cursor.key(b",\"B\":\"")?;
-        let bid_quantity = cursor.decimal(&mut symbol.quantity)?;
-        cursor.take(b"\"")?;
-        cursor.key(b",\"a\":\"")?;
-        let ask = cursor.decimal(&mut symbol.price)?;
-        cursor.take(b"\"")?;
-        cursor.key(b",\"A\":\"")?;
-        let ask_quantity = cursor.decimal(&mut symbol.quantity)?;
-        cursor.take(b"\"")?;
-        if cursor.eat(b",\"T\":") {
-            cursor.time()?;
-            if cursor.eat(b",\"E\":") {
-                cursor.time()?;
-            }
-        }
-        cursor.close()?;
-        self.scanner.keep(&symbol);
-        let bid = market::quote(symbol.index, Side::Buy, bid, bid_quantity, id);
-        let ask = market::quote(symbol.index, Side::Sell, ask, ask_quantity, id);
-        self.push_stamped(bid, receive_ns);
-        self.push_stamped(ask, receive_ns);
-        Some(FrameKind::Quote)
-    }
-
-    /// From behind the kind on.
-    fn scan_depth(
-        &mut self,
-        cursor: &mut Cursor<'_>,
-        stream: Stream<'_>,
-        receive_ns: u64,
-    ) -> Option<FrameKind> {
-        cursor.key(b",\"E\":")?;
-        cursor.time()?;
-        if cursor.eat(b",\"T\":") {
-            cursor.time()?;
-        }
-        cursor.key(b",\"s\":\"")?;
-        let mut symbol = self.scanner.symbol(cursor)?;
-        cursor.key(b",\"U\":")?;
-        let first = cursor.id()?;
-        cursor.key(b",\"u\":")?;
-        let last = cursor.id()?;
-        let mut previous = DepthIds::NO_PREVIOUS;
-        if self.venue == Venue::BinanceUsdm {
-            cursor.key(b",\"pu\":")?;
-            previous = cursor.id()?;
-        }
-        if last < first {
-            return None;
-        }
-        let is_whole = stream.is_some_and(super::is_partial_book);
-        let ids = if is_whole {
-            DepthIds { first: last, last, previous: DepthIds::NO_PREVIOUS }
-        } else {
-            DepthIds { first, last, previous }
-        };
-        self.push_stamped(market::depth(symbol.index, ids, 0, is_whole), receive_ns);
-        cursor.key(b",\"b\":[")?;
-        self.scan_levels(cursor, &mut symbol, Side::Buy)?;
-        cursor.key(b",\"a\":[")?;
-        self.scan_levels(cursor, &mut symbol, Side::Sell)?;
-        self.finish_levels(cursor)?;
-        self.scanner.keep(&symbol);
-        Some(if is_whole { FrameKind::Snapshot } else { FrameKind::Depth })
-    }
-
-    /// From the update id on.
-    fn scan_snapshot(
-        &mut self,
-        cursor: &mut Cursor<'_>,
-        stream: Stream<'_>,
-        receive_ns: u64,
-    ) -> Option<FrameKind> {
-        let place = match stream {
-            Some(stream) => {
-                let name = stream.split(|byte| *byte == b'@').next()?;
-                let name = std::str::from_utf8(name).ok()?;
-                self.place_of(name, str::eq_ignore_ascii_case).ok()?
-            }
-            None => self.snapshot_symbol?,
-        };
-        let mut symbol = ScanSymbol::new(self.symbols.get(place)?)?;
-        let last = cursor.id()?;
-        if cursor.eat(b",\"E\":") {
-            cursor.time()?;
-            if cursor.eat(b",\"T\":") {
-                cursor.time()?;
-            }
-        }
-        let ids = DepthIds { first: last, last, previous: DepthIds::NO_PREVIOUS };
-        self.push_stamped(market::depth(symbol.index, ids, 0, true), receive_ns);
-        cursor.key(b",\"bids\":[")?;
-        self.scan_levels(cursor, &mut symbol, Side::Buy)?;
-        cursor.key(b",\"asks\":[")?;
-        self.scan_levels(cursor, &mut symbol, Side::Sell)?;
-        self.finish_levels(cursor)?;
-        Some(FrameKind::Snapshot)
+    fn push(&mut self, mut event: Event) {
+        event.time_ns = self.receive_ns;
+        event.source = self.source;
+        self.events.push(event);
     }
 
     /// A list of levels, from behind its opening bracket.
     #[inline(always)]
-    fn scan_levels(
+    fn levels(
         &mut self,
         cursor: &mut Cursor<'_>,
         symbol: &mut ScanSymbol,
@@ -289,19 +106,16 @@ impl Decoder {
         if cursor.eat(b"]") {
             return Some(());
         }
-        let mut event = market::level(symbol.index, side, 0, 0, false);
-        let header = self.events.last()?;
-        (event.time_ns, event.source) = (header.time_ns, header.source);
         cursor.take(b"[\"")?;
         loop {
-            event.price = cursor.decimal(&mut symbol.price)?;
+            let price = cursor.decimal(&mut symbol.price)?;
             cursor.take(b"\",\"")?;
-            event.quantity = cursor.decimal(&mut symbol.quantity)?;
+            let quantity = cursor.decimal(&mut symbol.quantity)?;
             // The header is one event, too.
-            if event.price < 1 || self.limits.levels_max < self.events.len() {
+            if price < 1 || self.levels_max < self.events.len() {
                 return None;
             }
-            self.events.push(event);
+            self.push(market::level(symbol.index, side, price, quantity, false));
             if !cursor.eat(b"\"],[\"") {
                 return cursor.take(b"\"]]");
             }
@@ -310,7 +124,7 @@ impl Decoder {
 
     /// From behind the second list on.
     #[inline(always)]
-    fn finish_levels(&mut self, cursor: &mut Cursor<'_>) -> Option<()> {
+    fn finish(&mut self, cursor: &mut Cursor<'_>) -> Option<()> {
         cursor.close()?;
         let level_count = self.events.len().checked_sub(1)?;
         let header = self.events.first_mut()?;
@@ -320,13 +134,210 @@ impl Decoder {
         self.events.last_mut()?.flags |= flags::LAST;
         Some(())
     }
+}
+
+/// Name of a combined frame's stream.
+type Stream<'a> = Option<&'a [u8]>;
+
+/// A kind, and what is behind its message. Cursors go by value, so that they stay in registers.
+type Scanned<'a> = Option<(FrameKind, Cursor<'a>)>;
+
+impl Decoder {
+    /// The frame's kind, its events in `events`; `None` leaves rubbish there.
+    pub(super) fn scan(&mut self, frame: &[u8], receive_ns: u64) -> Option<FrameKind> {
+        let mut cursor = Cursor::new(frame)?;
+        let mut stream = None;
+        if cursor.eat(b"{\"stream\":\"") {
+            stream = Some(cursor.text()?);
+            cursor.take(b"\",\"data\":{")?;
+        } else {
+            cursor.take(b"{")?;
+        }
+        let (kind, mut cursor) = self.scan_message(cursor, stream, receive_ns)?;
+        if stream.is_some() {
+            cursor.close()?;
+        }
+        cursor.is_at_end().then_some(kind)
+    }
 
     #[inline(always)]
-    fn push_stamped(&mut self, mut event: Event, receive_ns: u64) {
-        event.time_ns = receive_ns;
-        event.source = self.source;
-        self.events.push(event);
+    fn scan_message<'a>(
+        &mut self,
+        mut cursor: Cursor<'a>,
+        stream: Stream<'_>,
+        receive_ns: u64,
+    ) -> Scanned<'a> {
+        let Decoder { scanner, events, source, limits, .. } = self;
+        let (source, levels_max) = (*source, limits.levels_max);
+        let run = Run { events, receive_ns, source, levels_max };
+        if cursor.eat(b"\"u\":") {
+            return scan_quote(cursor, scanner, run);
+        }
+        if cursor.eat(b"\"e\":\"") {
+            if cursor.eat(b"trade\"") {
+                return scan_trade(cursor, scanner, run);
+            }
+            if cursor.eat(b"bookTicker\"") {
+                cursor.key(b",\"u\":")?;
+                return scan_quote(cursor, scanner, run);
+            }
+            if cursor.eat(b"depthUpdate\"") {
+                return scan_depth(cursor, scanner, run, stream, self.venue);
+            }
+            cursor.take(b"aggTrade\"")?;
+            return scan_aggregate(cursor, scanner, run);
+        }
+        cursor.take(b"\"lastUpdateId\":")?;
+        let place = match stream {
+            Some(stream) => {
+                let name = stream.split(|byte| *byte == b'@').next()?;
+                let name = std::str::from_utf8(name).ok()?;
+                self.place_of(name, str::eq_ignore_ascii_case).ok()?
+            }
+            None => self.snapshot_symbol?,
+        };
+        let symbol = ScanSymbol::new(self.symbols.get(place)?)?;
+        let run = Run { events: &mut self.events, receive_ns, source, levels_max };
+        scan_snapshot(cursor, symbol, run)
     }
+}
+
+/// From behind the kind on; the futures say the trade's time before the symbol.
+#[inline(always)]
+fn scan_trade<'a>(mut cursor: Cursor<'a>, scanner: &mut Scanner, mut run: Run<'_>) -> Scanned<'a> {
+    cursor.key(b",\"E\":")?;
+    cursor.time()?;
+    if cursor.eat(b",\"T\":") {
+        cursor.time()?;
+    }
+    cursor.key(b",\"s\":\"")?;
+    let symbol = scanner.symbol(&mut cursor)?;
+    cursor.key(b",\"t\":")?;
+    let id = cursor.id()?;
+    let event = scan_deal(&mut cursor, symbol, id)?;
+    run.push(event);
+    Some((FrameKind::Trade, cursor))
+}
+
+/// Like [`scan_trade`]; some of these say their number before the symbol.
+fn scan_aggregate<'a>(
+    mut cursor: Cursor<'a>,
+    scanner: &mut Scanner,
+    mut run: Run<'_>,
+) -> Scanned<'a> {
+    cursor.key(b",\"E\":")?;
+    cursor.time()?;
+    let mut id = None;
+    if cursor.eat(b",\"a\":") {
+        id = Some(cursor.id()?);
+    }
+    cursor.key(b",\"s\":\"")?;
+    let symbol = scanner.symbol(&mut cursor)?;
+    if id.is_none() {
+        cursor.key(b",\"a\":")?;
+        id = Some(cursor.id()?);
+    }
+    let event = scan_deal(&mut cursor, symbol, id?)?;
+    run.push(event);
+    Some((FrameKind::Trade, cursor))
+}
+
+/// From the update id on.
+#[inline(always)]
+fn scan_quote<'a>(mut cursor: Cursor<'a>, scanner: &mut Scanner, mut run: Run<'_>) -> Scanned<'a> {
+    let id = cursor.id()?.cast_unsigned();
+    cursor.key(b",\"s\":\"")?;
+    let symbol = scanner.symbol(&mut cursor)?;
+    cursor.key(b",\"b\":\"")?;
+    let bid = cursor.decimal(&mut symbol.price)?;
+    cursor.take(b"\"")?;
+    cursor.key(b",\"B\":\"")?;
+    let bid_quantity = cursor.decimal(&mut symbol.quantity)?;
+    cursor.take(b"\"")?;
+    cursor.key(b",\"a\":\"")?;
+    let ask = cursor.decimal(&mut symbol.price)?;
+    cursor.take(b"\"")?;
+    cursor.key(b",\"A\":\"")?;
+    let ask_quantity = cursor.decimal(&mut symbol.quantity)?;
+    cursor.take(b"\"")?;
+    if cursor.eat(b",\"T\":") {
+        cursor.time()?;
+        if cursor.eat(b",\"E\":") {
+            cursor.time()?;
+        }
+    }
+    cursor.close()?;
+    let bid = market::quote(symbol.index, Side::Buy, bid, bid_quantity, id);
+    let ask = market::quote(symbol.index, Side::Sell, ask, ask_quantity, id);
+    run.push(bid);
+    run.push(ask);
+    Some((FrameKind::Quote, cursor))
+}
+
+/// From behind the kind on.
+fn scan_depth<'a>(
+    mut cursor: Cursor<'a>,
+    scanner: &mut Scanner,
+    mut run: Run<'_>,
+    stream: Stream<'_>,
+    venue: Venue,
+) -> Scanned<'a> {
+    cursor.key(b",\"E\":")?;
+    cursor.time()?;
+    if cursor.eat(b",\"T\":") {
+        cursor.time()?;
+    }
+    cursor.key(b",\"s\":\"")?;
+    let symbol = scanner.symbol(&mut cursor)?;
+    cursor.key(b",\"U\":")?;
+    let first = cursor.id()?;
+    cursor.key(b",\"u\":")?;
+    let last = cursor.id()?;
+    let mut previous = DepthIds::NO_PREVIOUS;
+    if venue == Venue::BinanceUsdm {
+        cursor.key(b",\"pu\":")?;
+        previous = cursor.id()?;
+    }
+    if last < first {
+        return None;
+    }
+    let is_whole = stream.is_some_and(super::is_partial_book);
+    let ids = if is_whole {
+        DepthIds { first: last, last, previous: DepthIds::NO_PREVIOUS }
+    } else {
+        DepthIds { first, last, previous }
+    };
+    run.push(market::depth(symbol.index, ids, 0, is_whole));
+    cursor.key(b",\"b\":[")?;
+    run.levels(&mut cursor, symbol, Side::Buy)?;
+    cursor.key(b",\"a\":[")?;
+    run.levels(&mut cursor, symbol, Side::Sell)?;
+    run.finish(&mut cursor)?;
+    Some((if is_whole { FrameKind::Snapshot } else { FrameKind::Depth }, cursor))
+}
+
+/// From the update id on.
+fn scan_snapshot<'a>(
+    mut cursor: Cursor<'a>,
+    mut symbol: ScanSymbol,
+    mut run: Run<'_>,
+) -> Scanned<'a> {
+    let symbol = &mut symbol;
+    let last = cursor.id()?;
+    if cursor.eat(b",\"E\":") {
+        cursor.time()?;
+        if cursor.eat(b",\"T\":") {
+            cursor.time()?;
+        }
+    }
+    let ids = DepthIds { first: last, last, previous: DepthIds::NO_PREVIOUS };
+    run.push(market::depth(symbol.index, ids, 0, true));
+    cursor.key(b",\"bids\":[")?;
+    run.levels(&mut cursor, symbol, Side::Buy)?;
+    cursor.key(b",\"asks\":[")?;
+    run.levels(&mut cursor, symbol, Side::Sell)?;
+    run.finish(&mut cursor)?;
+    Some((FrameKind::Snapshot, cursor))
 }
 
 /// From the price of a trade to its end.

@@ -193,7 +193,7 @@ fn a_cut_frame_is_never_scanned() {
 
 #[test]
 fn too_many_levels_are_refused_as_ever() {
-    let levels = vec![r#"["2680.10","1.5"]"#; 4].join(",");
+    let levels = [r#"["2680.10","1.5"]"#; 4].join(",");
     let frame = SPOT_DEPTH.replace(r#"["2680.10","10"],["2679.00","0.00000000"]"#, &levels);
     check(&frame, [true, false]);
     check(&frame.replace(r#""a":["#, r#""a":[["2690.0","1.0"],["2691.0","1.0"],"#), [false, false]);
@@ -251,7 +251,7 @@ fn edited(frame: &str, edit: &Edit) -> String {
             fields.swap(one.index(count), other.index(count));
         }
         Edit::Add(at, field) if field.is_empty() => {
-            fields.push(fields[at.index(fields.len())].clone())
+            fields.push(fields[at.index(fields.len())].clone());
         }
         Edit::Add(at, field) => fields.insert(at.index(fields.len()), field.clone()),
         Edit::Remove(at) => drop(fields.remove(at.index(fields.len()))),

@@ -34,9 +34,11 @@ pub(super) struct Scale {
     finer: u64,
     shift_bits: u32,
     unit: u64,
-    /// Eight times the digits behind the point of the last decimal; the next mostly has as many. What
-    /// is guessed and proved, not counted, does not make the next load wait.
-    seen_bits: u32,
+    /// Digits behind the point of the last decimal; the next mostly has as many. What is guessed and
+    /// proved, not counted, does not make the next load wait.
+    seen_count: usize,
+    /// The bytes of so many digits.
+    seen_mask: u64,
 }
 
 impl Scale {
@@ -47,16 +49,14 @@ impl Scale {
         let finer = u64::MAX.checked_shl(bits).unwrap_or(0);
         // At scale 0 nothing of a fraction is kept, so its shift does not matter.
         let shift_bits = if places == 0 { 0 } else { 8 * u32::from(PLACES_MAX) - bits };
-        Some(Scale { places, finer, shift_bits, unit, seen_bits: u64::BITS })
+        Some(Scale { places, finer, shift_bits, unit, seen_count: 8, seen_mask: u64::MAX })
     }
 }
 
-/// What is left of a frame.
+/// What is left of a frame. Goes by value through calls, so that it stays in registers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cursor<'a> {
     rest: &'a [u8],
-    /// Last eight bytes of the frame, for words that would reach beyond it.
-    tail: u64,
 }
 
 /// Digits as bytes 0..=9, and eight times the count of those before the first byte that is no digit.
@@ -78,10 +78,23 @@ const fn count_of(bits: u32) -> usize {
     (bits / 8) as usize
 }
 
+/// The next eight bytes, zeros behind the end.
+#[inline(always)]
+fn word(rest: &[u8]) -> u64 {
+    rest.first_chunk().map_or_else(|| last_word(rest), |bytes| u64::from_le_bytes(*bytes))
+}
+
+/// Fewer than eight bytes as a word.
+#[cold]
+#[inline(never)]
+fn last_word(rest: &[u8]) -> u64 {
+    rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+}
+
 impl<'a> Cursor<'a> {
     #[inline(always)]
-    pub(super) fn new(frame: &'a [u8]) -> Option<Cursor<'a>> {
-        Some(Cursor { rest: frame, tail: u64::from_le_bytes(*frame.last_chunk()?) })
+    pub(super) fn new(frame: &'a [u8]) -> Cursor<'a> {
+        Cursor { rest: frame }
     }
 
     /// The name that is next, and what is behind it.
@@ -97,18 +110,6 @@ impl<'a> Cursor<'a> {
     #[inline(always)]
     pub(super) fn is_at_end(&self) -> bool {
         self.rest.is_empty()
-    }
-
-    /// The next eight bytes, zeros behind the end.
-    #[inline(always)]
-    fn word(&self, rest: &[u8]) -> u64 {
-        rest.first_chunk().map_or_else(|| self.last_word(rest), |bytes| u64::from_le_bytes(*bytes))
-    }
-
-    #[cold]
-    fn last_word(&self, rest: &[u8]) -> u64 {
-        let bits = u32::try_from(8 * rest.len().min(8)).expect("at most 64");
-        self.tail.checked_shr(u64::BITS - bits).unwrap_or(0)
     }
 
     #[inline(always)]
@@ -188,7 +189,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn text(&mut self) -> Option<&'a [u8]> {
         let begin = self.rest;
         loop {
-            let word = self.word(self.rest);
+            let word = word(self.rest);
             let quotes = zero_marks(word ^ QUOTES);
             // Controls: below a space. The zeros behind the end are controls, too.
             let controls = word.wrapping_sub(SPACES) & !word & HIGH_BITS;
@@ -221,12 +222,12 @@ impl<'a> Cursor<'a> {
     /// Passes a whole number of 1 to 18 digits, without useless zeros.
     #[inline(always)]
     pub(super) fn id(&mut self) -> Option<i64> {
-        let word = self.word(self.rest);
+        let word = word(self.rest);
         let (first, bits) = digits(word);
         if bits == 0 || (8 <= first.trailing_zeros() && bits != 8) {
             return None;
         }
-        let mut value = value_of(first.wrapping_shl(u64::BITS - bits));
+        let mut value = value_of(first.wrapping_shl(u64::BITS.wrapping_sub(bits)));
         if bits != u64::BITS {
             self.advance(count_of(bits))?;
             return Some(value.cast_signed());
@@ -245,7 +246,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn time(&mut self) -> Option<()> {
         if let Some((head, rest)) = self.rest.split_first_chunk() {
             let (first, head_bits) = digits(u64::from_le_bytes(*head));
-            let (_, tail_bits) = digits(self.word(rest));
+            let (_, tail_bits) = digits(word(rest));
             if head_bits == u64::BITS && tail_bits == 40 && first.trailing_zeros() < 8 {
                 self.rest = rest.get(5..)?;
                 return Some(());
@@ -264,18 +265,18 @@ impl<'a> Cursor<'a> {
 
     #[inline(always)]
     fn more_digits(&mut self, value: &mut u64) -> Option<u32> {
-        let (more, bits) = digits(self.word(self.rest));
-        let aligned = more.checked_shl(u64::BITS - bits).unwrap_or(0);
+        let (more, bits) = digits(word(self.rest));
+        let aligned = more.checked_shl(u64::BITS.wrapping_sub(bits)).unwrap_or(0);
         // Meant for 18 digits; of 24 digits the value is wrong, and declined by the caller.
         *value = value.wrapping_mul(POWERS[count_of(bits)]).wrapping_add(value_of(aligned));
         self.advance(count_of(bits))?;
         Some(bits)
     }
 
-    /// Passes a decimal up to its closing quote.
+    /// Passes a decimal and its closing quote.
     #[inline(always)]
     pub(super) fn decimal(&mut self, scale: &mut Scale) -> Option<i64> {
-        let head = self.word(self.rest);
+        let head = word(self.rest);
         let (whole, whole_bits) = digits(head);
         let has_point = head.checked_shr(whole_bits).unwrap_or(0) & 0xff == u64::from(b'.');
         if whole_bits == 0 || !has_point {
@@ -286,25 +287,28 @@ impl<'a> Cursor<'a> {
         let behind = self.rest.get(count_of(whole_bits) + 1..)?;
         let parts = self.parts(behind, scale)?;
         // At most 9,999,999 x 10^8 + 99,999,999.
-        let units = value_of(whole.wrapping_shl(u64::BITS - whole_bits)).wrapping_mul(scale.unit);
-        Some(units.wrapping_add(parts).cast_signed())
+        let aligned = whole.wrapping_shl(u64::BITS.wrapping_sub(whole_bits));
+        Some(value_of(aligned).wrapping_mul(scale.unit).wrapping_add(parts).cast_signed())
     }
 
-    /// Passes the digits behind the point of a decimal; gives them in units of the scale.
+    /// Passes the digits behind the point of a decimal, and its closing quote; gives the digits in units
+    /// of the scale.
     #[inline(always)]
     fn parts(&mut self, behind: &'a [u8], scale: &mut Scale) -> Option<u64> {
-        let word = self.word(behind) ^ ZEROS;
-        let mut bits = scale.seen_bits;
-        let mut fraction = word & u64::MAX.wrapping_shr(u64::BITS - bits);
-        if !all_digits(fraction) || behind.get(count_of(bits)) != Some(&b'"') {
-            bits = count_digits(word)?;
-            scale.seen_bits = bits;
-            fraction = word & u64::MAX.wrapping_shr(u64::BITS - bits);
-        }
+        let word = word(behind) ^ ZEROS;
+        let mut fraction = word & scale.seen_mask;
+        self.rest = match behind.get(scale.seen_count..) {
+            Some([b'"', rest @ ..]) if all_digits(fraction) => rest,
+            Some(_) | None => {
+                let (count, mask) = count_digits(word)?;
+                (scale.seen_count, scale.seen_mask) = (count, mask);
+                fraction = word & mask;
+                behind.get(count..)?.strip_prefix(b"\"")?
+            }
+        };
         if fraction & scale.finer != 0 {
             return None;
         }
-        self.rest = behind.get(count_of(bits)..)?;
         Some(value_of(fraction.wrapping_shl(scale.shift_bits)))
     }
 
@@ -317,9 +321,11 @@ impl<'a> Cursor<'a> {
             return Some((value, long));
         }
         let head = self.rest.get(..DECIMAL_LENGTH_MAX.min(self.rest.len()))?;
-        let length = head.iter().position(|byte| !byte.is_ascii_digit() && *byte != b'.')?;
-        let value = parse_scaled(head.get(..length)?, scale.places).ok()?;
-        self.advance(length)?;
+        let length = head.iter().position(|byte| *byte == b'"')?;
+        // Nothing that is a number for it begins with a minus here: no amount is below zero.
+        let text = head.get(..length).filter(|text| text.first() != Some(&b'-'))?;
+        let value = parse_scaled(text, scale.places).ok()?;
+        self.advance(length + 1)?;
         Some((value, self))
     }
 
@@ -328,13 +334,13 @@ impl<'a> Cursor<'a> {
     fn long_decimal(&mut self, scale: &mut Scale) -> Option<i64> {
         let (head, rest) = self.rest.split_first_chunk()?;
         let (first, first_bits) = digits(u64::from_le_bytes(*head));
-        let word = self.word(rest);
+        let word = word(rest);
         let (second, bits) = digits(word);
         let has_point = word.checked_shr(bits).unwrap_or(0) & 0xff == u64::from(b'.');
         if first_bits != u64::BITS || !has_point {
             return None;
         }
-        let low = value_of(second.checked_shl(u64::BITS - bits).unwrap_or(0));
+        let low = value_of(second.checked_shl(u64::BITS.wrapping_sub(bits)).unwrap_or(0));
         let whole = value_of(first) * POWERS[count_of(bits)] + low;
         let units = whole.checked_mul(scale.unit)?;
         let parts = self.parts(rest.get(count_of(bits) + 1..)?, scale)?;
@@ -342,12 +348,13 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Eight times the digits before the first byte that is none, if there is one; digits as bytes 0..=9.
+/// Count of the digits before the first byte that is none, if there is one, and their bytes; digits as
+/// bytes 0..=9.
 #[cold]
 #[inline(never)]
-fn count_digits(word: u64) -> Option<u32> {
+fn count_digits(word: u64) -> Option<(usize, u64)> {
     let (_, bits) = digits(word ^ ZEROS);
-    (bits != 0).then_some(bits)
+    (bits != 0).then(|| (count_of(bits), u64::MAX.wrapping_shr(u64::BITS.wrapping_sub(bits))))
 }
 
 /// A text that is compared as one word.

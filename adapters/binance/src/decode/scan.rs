@@ -109,15 +109,15 @@ impl Run<'_> {
         cursor.take(b"[\"")?;
         loop {
             let price = cursor.decimal(&mut symbol.price)?;
-            cursor.take(b"\",\"")?;
+            cursor.take(b",\"")?;
             let quantity = cursor.decimal(&mut symbol.quantity)?;
             // The header is one event, too.
             if price < 1 || self.levels_max < self.events.len() {
                 return None;
             }
             self.push(market::level(symbol.index, side, price, quantity, false));
-            if !cursor.eat(b"\"],[\"") {
-                return cursor.take(b"\"]]");
+            if !cursor.eat(b"],[\"") {
+                return cursor.take(b"]]");
             }
         }
     }
@@ -145,7 +145,7 @@ type Scanned<'a> = Option<(FrameKind, Cursor<'a>)>;
 impl Decoder {
     /// The frame's kind, its events in `events`; `None` leaves rubbish there.
     pub(super) fn scan(&mut self, frame: &[u8], receive_ns: u64) -> Option<FrameKind> {
-        let mut cursor = Cursor::new(frame)?;
+        let mut cursor = Cursor::new(frame);
         let mut stream = None;
         if cursor.eat(b"{\"stream\":\"") {
             stream = Some(cursor.text()?);
@@ -250,16 +250,12 @@ fn scan_quote<'a>(mut cursor: Cursor<'a>, scanner: &mut Scanner, mut run: Run<'_
     let symbol = scanner.symbol(&mut cursor)?;
     cursor.key(b",\"b\":\"")?;
     let bid = cursor.decimal(&mut symbol.price)?;
-    cursor.take(b"\"")?;
     cursor.key(b",\"B\":\"")?;
     let bid_quantity = cursor.decimal(&mut symbol.quantity)?;
-    cursor.take(b"\"")?;
     cursor.key(b",\"a\":\"")?;
     let ask = cursor.decimal(&mut symbol.price)?;
-    cursor.take(b"\"")?;
     cursor.key(b",\"A\":\"")?;
     let ask_quantity = cursor.decimal(&mut symbol.quantity)?;
-    cursor.take(b"\"")?;
     if cursor.eat(b",\"T\":") {
         cursor.time()?;
         if cursor.eat(b",\"E\":") {
@@ -345,10 +341,8 @@ fn scan_snapshot<'a>(
 fn scan_deal(cursor: &mut Cursor<'_>, symbol: &mut ScanSymbol, id: i64) -> Option<Event> {
     cursor.key(b",\"p\":\"")?;
     let price = cursor.decimal(&mut symbol.price)?;
-    cursor.take(b"\"")?;
     cursor.key(b",\"q\":\"")?;
     let quantity = cursor.decimal(&mut symbol.quantity)?;
-    cursor.take(b"\"")?;
     if price < 1 || quantity < 1 {
         return None;
     }

@@ -33,6 +33,8 @@ pub(super) struct Scale {
     /// Bytes of a fraction that are finer than the scale.
     finer: u64,
     shift_bits: u32,
+    /// Eight times the digits that a word has left for what is before the point.
+    room_bits: u32,
     unit: u64,
     /// Digits behind the point of the last decimal; the next mostly has as many. What is guessed and
     /// proved, not counted, does not make the next load wait.
@@ -49,7 +51,15 @@ impl Scale {
         let finer = u64::MAX.checked_shl(bits).unwrap_or(0);
         // At scale 0 nothing of a fraction is kept, so its shift does not matter.
         let shift_bits = if places == 0 { 0 } else { 8 * u32::from(PLACES_MAX) - bits };
-        Some(Scale { places, finer, shift_bits, unit, seen_count: 8, seen_mask: u64::MAX })
+        Some(Scale {
+            places,
+            finer,
+            shift_bits,
+            room_bits: u64::BITS - bits,
+            unit,
+            seen_count: 8,
+            seen_mask: u64::MAX,
+        })
     }
 }
 
@@ -286,13 +296,19 @@ impl<'a> Cursor<'a> {
         }
         let behind = self.rest.get(count_of(whole_bits) + 1..)?;
         let parts = self.parts(behind, scale)?;
-        // At most 9,999,999 x 10^8 + 99,999,999.
         let aligned = whole.wrapping_shl(u64::BITS.wrapping_sub(whole_bits));
-        Some(value_of(aligned).wrapping_mul(scale.unit).wrapping_add(parts).cast_signed())
+        if whole_bits <= scale.room_bits {
+            // All digits fit one word.
+            let both = aligned.wrapping_shr(u64::BITS.wrapping_sub(scale.room_bits)) | parts;
+            return Some(value_of(both).cast_signed());
+        }
+        // At most 9,999,999 x 10^8 + 99,999,999.
+        let units = value_of(aligned).wrapping_mul(scale.unit);
+        Some(units.wrapping_add(value_of(parts)).cast_signed())
     }
 
-    /// Passes the digits behind the point of a decimal, and its closing quote; gives the digits in units
-    /// of the scale.
+    /// Passes the digits behind the point of a decimal, and its closing quote; gives as many digits as
+    /// the scale has, right-aligned.
     #[inline(always)]
     fn parts(&mut self, behind: &'a [u8], scale: &mut Scale) -> Option<u64> {
         let word = word(behind) ^ ZEROS;
@@ -309,7 +325,7 @@ impl<'a> Cursor<'a> {
         if fraction & scale.finer != 0 {
             return None;
         }
-        Some(value_of(fraction.wrapping_shl(scale.shift_bits)))
+        Some(fraction.wrapping_shl(scale.shift_bits))
     }
 
     /// A decimal without a point, or with eight digits and more before it; and what is behind it.
@@ -344,7 +360,7 @@ impl<'a> Cursor<'a> {
         let whole = value_of(first) * POWERS[count_of(bits)] + low;
         let units = whole.checked_mul(scale.unit)?;
         let parts = self.parts(rest.get(count_of(bits) + 1..)?, scale)?;
-        i64::try_from(units.checked_add(parts)?).ok()
+        i64::try_from(units.checked_add(value_of(parts))?).ok()
     }
 }
 

@@ -404,12 +404,7 @@ impl Core {
     }
 
     /// An HTTP request.
-    pub(crate) fn request(
-        &mut self,
-        id: u64,
-        request: &HttpRequest<'_>,
-        now_ns: u64,
-    ) -> Outcome {
+    pub(crate) fn request(&mut self, id: u64, request: &HttpRequest<'_>, now_ns: u64) -> Outcome {
         let now_ns = self.begin(now_ns);
         let ping_ns = now_ns + self.timing().ping_ns;
         let fresh = || Peer::new(Speaks::Http, request.client, now_ns, ping_ns);

@@ -64,7 +64,6 @@ impl Changes {
         self.told_id = update_id;
         (first, update_id)
     }
-
 }
 
 impl Sides {

@@ -212,8 +212,9 @@ impl Machine {
     ) {
         let try_count_max = self.rules.retry_count_max;
         let retry_at_ns = now_ns.saturating_add(self.rules.retry_ns);
-        let is_current =
-            self.query_mut(order).is_some_and(|query| query.trades && query.generation == generation);
+        let is_current = self
+            .query_mut(order)
+            .is_some_and(|query| query.trades && query.generation == generation);
         if !is_current {
             return;
         }
@@ -279,7 +280,8 @@ impl Machine {
         let for_engine = tracked.query.take().is_some_and(|query| query.for_engine);
         tracked.learned = false;
         let told = tracked.told();
-        let state = tracked.current().and_then(|g| tracked.leg(g)).map(|leg| (leg.state, leg.price));
+        let state =
+            tracked.current().and_then(|g| tracked.leg(g)).map(|leg| (leg.state, leg.price));
         match state {
             None => {
                 if !tracked.over {

@@ -8,9 +8,9 @@ use data_encoding::HEXLOWER;
 use ring::hmac;
 use serde_json::{Value, json};
 
+use crate::KeyKind;
 use crate::exchange::AccountView;
 use crate::serve::RunningVenue;
-use crate::KeyKind;
 
 /// No condition of a test takes longer, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -26,7 +26,9 @@ pub(crate) enum Got {
     /// An opcode that does not exist, or a text that is no UTF-8.
     Garbage,
     /// The connection ended, in the middle of a frame or not.
-    End { in_frame: bool },
+    End {
+        in_frame: bool,
+    },
 }
 
 fn connect(url: &str) -> TcpStream {
@@ -96,9 +98,9 @@ impl Socket {
                 return match opcode {
                     1 => String::from_utf8(payload).map_or(Got::Garbage, Got::Text),
                     8 => {
-                        let code = payload.get(..2).map_or(0, |two| {
-                            u16::from(two[0]) << 8 | u16::from(two[1])
-                        });
+                        let code = payload
+                            .get(..2)
+                            .map_or(0, |two| u16::from(two[0]) << 8 | u16::from(two[1]));
                         Got::Close(code)
                     }
                     9 => Got::Ping,
@@ -239,7 +241,11 @@ pub(crate) fn now_ms() -> u64 {
 }
 
 /// Parameters of a limit order to buy or sell 0.01 BTC.
-pub(crate) fn limit<'a>(side: &'a str, price: &'a str, client_id: &'a str) -> Vec<(&'a str, &'a str)> {
+pub(crate) fn limit<'a>(
+    side: &'a str,
+    price: &'a str,
+    client_id: &'a str,
+) -> Vec<(&'a str, &'a str)> {
     vec![
         ("symbol", "BTCUSDT"),
         ("side", side),

@@ -22,7 +22,13 @@ fn on_place(action: Action) -> Fault {
 }
 
 fn refused(status: u16, code: i32, accepted: bool) -> Action {
-    Action::Answer { status, code, message: "as told".to_string(), retry_after_s: Some(3), accepted }
+    Action::Answer {
+        status,
+        code,
+        message: "as told".to_string(),
+        retry_after_s: Some(3),
+        accepted,
+    }
 }
 
 /// Orders that the venue knows.

@@ -16,6 +16,8 @@ const SECOND_NS: u64 = 1_000_000_000;
 const DAY_NS: u64 = 86_400 * SECOND_NS;
 /// Window of the average price.
 const AVERAGE_NS: u64 = 300 * SECOND_NS;
+/// Trades that the average price looks at.
+const AVERAGE_COUNT_MAX: usize = 1000;
 /// Most levels of a book in an answer.
 const DEPTH_MAX: usize = 5000;
 
@@ -154,11 +156,16 @@ impl Exchange {
         candle
     }
 
-    /// The average price of five minutes, else the last price.
+    /// The average price of five minutes, of the last 1000 trades at most, else the last price.
     pub(crate) fn average_price(&self, symbol: usize, now_ns: u64) -> Option<Money> {
         let market = &self.markets[symbol];
         let begin_ns = now_ns.saturating_sub(AVERAGE_NS);
-        let recent = market.trades.iter().rev().take_while(|trade| begin_ns <= trade.time_ns);
+        let recent = market
+            .trades
+            .iter()
+            .rev()
+            .take(AVERAGE_COUNT_MAX)
+            .take_while(|trade| begin_ns <= trade.time_ns);
         let (mut base, mut quote) = (0_i128, 0_i128);
         for trade in recent {
             base += i128::from(trade.quantity);

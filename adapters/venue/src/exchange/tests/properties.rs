@@ -62,7 +62,11 @@ fn picture(exchange: &Exchange) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 64,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn money_is_conserved_and_never_negative(script in prop::collection::vec(command(), 1..120)) {

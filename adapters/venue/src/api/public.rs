@@ -9,7 +9,7 @@ use crate::config::SymbolConfig;
 use crate::exchange::events::stamp;
 use crate::exchange::{Exchange, SymbolIndex, Trade};
 use crate::money::{self, Money, ONE};
-use crate::order::{Side, Stp, TimeUnit};
+use crate::order::{OrderType, Side, Stp, TimeUnit};
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// Window of the tickers.
@@ -40,6 +40,17 @@ const INTERVALS: &[(&str, u64)] = &[
     ("1w", 604_800),
 ];
 const MONDAY_NS: u64 = 4 * DAY_NS;
+
+/// In the order of the documents.
+const ORDER_TYPES: &[OrderType] = &[
+    OrderType::Limit,
+    OrderType::LimitMaker,
+    OrderType::Market,
+    OrderType::StopLoss,
+    OrderType::StopLossLimit,
+    OrderType::TakeProfit,
+    OrderType::TakeProfitLimit,
+];
 
 /// What trades of an interval come to.
 #[derive(Clone, Copy, Debug)]
@@ -439,7 +450,8 @@ impl Exchange {
 
 /// A symbol as in `exchangeInfo`.
 fn symbol_json(config: &SymbolConfig, has_sets: bool) -> String {
-    let types = r#"["LIMIT","LIMIT_MAKER","MARKET","STOP_LOSS","STOP_LOSS_LIMIT","TAKE_PROFIT","TAKE_PROFIT_LIMIT"]"#;
+    let types = ORDER_TYPES.iter().map(|kind| quoted(kind.word()));
+    let types = array(types);
     let modes = [Stp::None, Stp::ExpireTaker, Stp::ExpireMaker, Stp::ExpireBoth, Stp::Decrement];
     let modes = array(modes.iter().map(|mode| quoted(mode.word())));
     Object::new()
@@ -452,7 +464,7 @@ fn symbol_json(config: &SymbolConfig, has_sets: bool) -> String {
         .number("quoteAssetPrecision", 8)
         .number("baseCommissionPrecision", 8)
         .number("quoteCommissionPrecision", 8)
-        .raw("orderTypes", types)
+        .raw("orderTypes", &types)
         .flag("icebergAllowed", false)
         .flag("ocoAllowed", false)
         .flag("otoAllowed", false)

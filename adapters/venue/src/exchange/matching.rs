@@ -5,7 +5,7 @@
 //!                  +----------------------------+--> trades --> rests, is filled or expires
 //! ```
 //!
-//! **Invariant:** after every call here no book is crossed and every stop that is hit was triggered.
+//! **Invariant:** after every call here no book is crossed, and every stop that is hit was let go.
 
 use crate::api::error::ApiError;
 use crate::exchange::book::{Book, Front, Owner, Resting};

@@ -97,8 +97,11 @@ impl Exchange {
             if !is_all && market.dirty.is_empty() {
                 continue;
             }
-            let orders = market.orders.values();
-            let orders = orders.filter(|order| is_all || market.dirty.contains(&order.id));
+            let orders: Vec<Order> = if is_all {
+                market.orders.values().cloned().collect()
+            } else {
+                market.dirty.iter().filter_map(|id| market.orders.get(id)).cloned().collect()
+            };
             let fills = market.fills.iter().rev();
             let fills = fills.take_while(|fill| is_all || market.fills_saved < fill.trade_id);
             let mut fills: Vec<Fill> = fills.cloned().collect();
@@ -112,7 +115,7 @@ impl Exchange {
             let saved = SavedMarket {
                 counters,
                 last_price: market.last_price,
-                orders: orders.cloned().collect(),
+                orders,
                 fills,
                 trades: market.trades.iter().skip(skipped).filter(|_| is_all).copied().collect(),
                 prevented: market.prevented.iter().filter(|_| is_all).cloned().collect(),

@@ -27,7 +27,8 @@ fn limit_orders_rest_and_trade_at_the_resting_price() {
     );
     // First the better price, then the earlier order.
     check(
-        "a sell 1 102 id=x; b sell 1 101 id=y; a sell 1 101 id=z; f buy 1.5 103 ioc; a get x; a get z",
+        "a sell 1 102 id=x; b sell 1 101 id=y; a sell 1 101 id=z; f buy 1.5 103 ioc; a get x; \
+         a get z",
         "NEW 0; NEW 0; NEW 0; 1.5; NEW 0; PARTIALLY_FILLED 0.5",
         "",
     );
@@ -108,7 +109,8 @@ fn stops_wait_for_the_last_price() {
         "x NEW/NEW; x NEW/NEW",
     );
     check(
-        "f sell 1 100; f buy 1 100; a sell 1 104 stop=105 take id=x; f sell 1 106; f buy 2 106; a get x",
+        "f sell 1 100; f buy 1 100; a sell 1 104 stop=105 take id=x; f sell 1 106; f buy 2 106; \
+         a get x",
         "0; 1; NEW 0; 0; 1; FILLED 1",
         "",
     );
@@ -123,7 +125,8 @@ fn stops_wait_for_the_last_price() {
 fn orders_of_one_account_do_not_trade_with_each_other() {
     let run = |mode: &str, expected: &str, reports: &str| {
         let script = format!(
-            "a sell 2 100 id=m stp=NONE; f sell 1 100; a buy 3 100 id=t stp={mode}; a get m; a get t"
+            "a sell 2 100 id=m stp=NONE; f sell 1 100; a buy 3 100 id=t stp={mode}; a get m; \
+             a get t"
         );
         check(&script, expected, reports);
     };

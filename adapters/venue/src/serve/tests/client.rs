@@ -54,6 +54,7 @@ impl Socket {
         socket
     }
 
+    /// The status of the answer, 0 where the connection ends before it.
     pub(crate) fn try_open(url: &str, target: &str) -> (u16, Socket) {
         let mut stream = connect(url);
         let head = format!(
@@ -66,7 +67,9 @@ impl Socket {
             if let Some(end) = socket.buffer.windows(4).position(|four| four == b"\r\n\r\n") {
                 break String::from_utf8(socket.buffer.drain(..end + 4).collect()).unwrap();
             }
-            assert!(socket.fill(), "the connection ended before the head");
+            if !socket.fill() {
+                return (0, socket);
+            }
         };
         (head.split(' ').nth(1).unwrap().parse().unwrap(), socket)
     }
@@ -115,6 +118,10 @@ impl Socket {
 
     fn take_frame(&mut self) -> Option<(u8, Vec<u8>)> {
         let first = *self.buffer.first()?;
+        if first & 0x70 != 0 {
+            // Reserved bits: nothing after it can be told apart.
+            return Some((0x0f, self.buffer.drain(..).collect()));
+        }
         let short = usize::from(*self.buffer.get(1)?);
         let width = match short {
             126 => 2,

@@ -86,10 +86,9 @@ fn frames_are_dropped_doubled_swapped_skipped_and_late() {
 fn ends(action: Action, expected: &Got) {
     let (venue, mut socket) = listener();
     venue.handle.add_fault(at(Place::Stream, action.clone()).nth(2));
-    for number in 1..=3 {
-        trade(&venue, number);
-    }
+    trade(&venue, 1);
     assert_eq!(number(&socket.json()), 1);
+    trade(&venue, 2);
     assert_eq!(&socket.end(), expected, "{action:?}");
 }
 
@@ -106,9 +105,7 @@ fn garbage_is_garbage() {
         let (venue, mut socket) = listener();
         venue.handle.add_fault(at(Place::Stream, Action::Garbage { kind, scope: OWN }));
         trade(&venue, 1);
-        let got = socket.next();
-        // The bytes of `Http` announce a frame that is longer than anything that follows.
-        assert!(matches!(got, Got::Garbage | Got::Text(_)) || kind == Garbage::Http, "{got:?}");
+        assert_eq!(socket.next(), Got::Garbage, "{kind:?}");
     }
     let (venue, mut socket) = listener();
     venue.handle.add_fault(at(Place::Stream, Action::Garbage { kind: Garbage::Json, scope: OWN }));
@@ -344,8 +341,10 @@ fn an_opening_is_refused_or_cut() {
     assert_eq!(Socket::try_open(&venue.urls.rest, "/ws").0, 503);
     let cut = Action::Cut { accepted: false, scope: OWN };
     venue.handle.add_fault(Fault::new(Place::Open, "/ws*", cut));
-    let mut socket = Socket::open(&venue.urls.rest, "/ws");
-    assert_eq!(socket.end(), Got::End { in_frame: false });
+    // The reset may overtake the answer.
+    let (status, mut socket) = Socket::try_open(&venue.urls.rest, "/ws");
+    assert!(status == 0 || socket.end() == Got::End { in_frame: false }, "{status}");
+    assert_eq!(Socket::try_open(&venue.urls.rest, "/ws").0, 101);
 }
 
 #[test]

@@ -307,7 +307,8 @@ fn an_answer_before_the_request_is_whole_is_taken_and_ends_the_connection() {
         let mut tcp = accept_tcp(listener);
         read_requests(&mut tcp, 1);
         tcp.write_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n").unwrap();
-        drain(&tcp);
+        // The rest is never read, so it cannot all be sent.
+        let _unread = tcp;
         let mut tcp = accept_tcp(listener);
         let seen = read_requests(&mut tcp, 1);
         assert!(seen.starts_with("GET /second "), "{seen}");

@@ -76,10 +76,8 @@ impl FlowConfig {
             move_ppm: 12,
             half_spread_ppm: 15,
         };
-        let markets = vec![
-            market("BTCUSDT", 61_800 * ONE, ONE / 4),
-            market("ETHUSDT", 2_680 * ONE, 4 * ONE),
-        ];
+        let markets =
+            vec![market("BTCUSDT", 61_800 * ONE, ONE / 4), market("ETHUSDT", 2_680 * ONE, 4 * ONE)];
         FlowConfig { seed, speed_percent: 100, markets }
     }
 }

@@ -4,7 +4,7 @@ use engine::instrument::Venue;
 use wire::http::HttpConfig;
 use wire::session::SessionConfig;
 
-use crate::endpoints::Endpoints;
+use crate::endpoints::{Endpoints, depth_weight};
 
 const SECOND_NS: u64 = 1_000_000_000;
 const MS_NS: u64 = 1_000_000;
@@ -309,6 +309,12 @@ impl FeedLinkConfig {
         if self.snapshot_retry_ns_max < self.snapshot_retry_ns_min {
             let value = self.snapshot_retry_ns_max.to_string();
             return fail("snapshot_retry_ns_max", value, "at least snapshot_retry_ns_min");
+        }
+        let weight = u64::from(depth_weight(self.venue, self.snapshot_level_count));
+        let is_too_small = |(limit, interval_ns): &(u64, u64)| *limit < weight || *interval_ns == 0;
+        if let Some((limit, _)) = self.weight_windows.iter().find(|window| is_too_small(window)) {
+            let must = "enough for one snapshot, in an interval above zero";
+            return fail("weight_windows", limit.to_string(), must);
         }
         for (field, value) in [
             ("streams_per_message_max", u64::try_from(self.streams_per_message_max).unwrap_or(0)),

@@ -238,6 +238,17 @@ impl State {
         self.symbols.iter().position(|symbol| symbol.sync.fetch() == asked)
     }
 
+    /// The connection whose updates wait for the answer to the request with that token.
+    pub(super) fn line_of_fetch(&self, token: u64) -> Option<usize> {
+        let asked = Fetch::Asked { token };
+        let place = self.symbols.iter().position(|symbol| symbol.sync.fetch() == asked)?;
+        (0..self.lines.len()).find(|line| {
+            self.lines[*line].is_ready()
+                && self.is_believed(*line)
+                && self.covers(*line, place, Stream::Depth)
+        })
+    }
+
     /// Decides what follows from the state of the connections, and tells it.
     pub(super) fn settle(&mut self, now_ns: u64, sink: &mut impl FeedSink) {
         for leg in 0..self.legs.len() {

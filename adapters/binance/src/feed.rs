@@ -12,6 +12,8 @@
 //!   told by its ids (the engine's feed stage sees the gap), what breaks by FEED events.
 //! - A book that is not whole gets a snapshot, by REST and within the request weight. The engine joins it;
 //!   this side knows before that it will fit.
+//! - Every connection's coming, going and silence is an event of its own: FEED without an instrument,
+//!   `id` the number of the connection from 1.
 //!
 //! **Invariant:** a book that the engine believes has every update since its snapshot.
 //!
@@ -47,7 +49,9 @@ use wire::endpoint::{Endpoint, EndpointError};
 use wire::http::{HttpAnswer, HttpId, HttpRequest};
 use wire::poller::{Poller, Stopper, Turn};
 use wire::rate::RateLimiter;
-use wire::session::{ConfigError, Frame, FrameKind, Handler, SessionEvent, SessionId};
+use wire::session::{
+    ConfigError, Frame, FrameKind, Handler, SessionEvent, SessionId, SessionState,
+};
 
 pub use config::{FeedConfigError, FeedLinkConfig, FeedPolicy, GateConfig, SourceConfig, Stream};
 pub use line::LineState;
@@ -366,9 +370,9 @@ impl<S: FeedSink> Handler for Ears<'_, S> {
         let now_ns = self.clock.now_ns();
         match event {
             SessionEvent::Open { .. } => self.parts.machine.state.opened(line, now_ns),
-            SessionEvent::Closed { .. } => {
+            SessionEvent::Closed { state, .. } => {
                 self.parts.machine.state.closed(line, now_ns, self.sink);
-                if let Some(stats) = &self.parts.stats {
+                if let (Some(stats), SessionState::Open) = (&self.parts.stats, state) {
                     stats.inc(CounterId::SessionsLost);
                 }
             }

@@ -188,7 +188,9 @@ impl Core {
 
 impl FeedSink for Core {
     fn market(&mut self, events: &[Event]) -> usize {
-        events.iter().for_each(|event| self.hear(event));
+        for event in events {
+            self.hear(event);
+        }
         events.len()
     }
 

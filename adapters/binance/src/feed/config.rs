@@ -229,6 +229,10 @@ impl FeedLinkConfig {
                 trade_url: endpoints.trade_streams.get(place).cloned(),
             })
             .collect();
+        let (ping_interval_ns, weight_per_minute) = match endpoints.venue {
+            Venue::BinanceUsdm => (180 * SECOND_NS, 2_400),
+            Venue::BinanceSpot | Venue::Synthetic => (20 * SECOND_NS, 6_000),
+        };
         FeedLinkConfig {
             venue: endpoints.venue,
             producer: 0,
@@ -236,7 +240,11 @@ impl FeedLinkConfig {
             rest: endpoints.rest.clone(),
             policy: FeedPolicy::PrimaryOnly,
             streams: Stream::ALL.to_vec(),
-            session: SessionConfig { backoff_ns_min: MS_NS, ..SessionConfig::default() },
+            session: SessionConfig {
+                backoff_ns_min: MS_NS,
+                idle_ns_max: ping_interval_ns * 3,
+                ..SessionConfig::default()
+            },
             http: HttpConfig {
                 backoff_ns_min: MS_NS,
                 body_size_bytes_max: 1 << 20,
@@ -263,8 +271,8 @@ impl FeedLinkConfig {
             first_update_ns_max: SECOND_NS,
             snapshot_retry_ns_min: 20 * MS_NS,
             snapshot_retry_ns_max: 10 * SECOND_NS,
-            // Half of the venue's 6,000 a minute: orders and pulls of the same address need the rest.
-            weight_windows: vec![(3_000, 60 * SECOND_NS)],
+            // Half of the venue's: orders and pulls of the same address need the rest.
+            weight_windows: vec![(weight_per_minute / 2, 60 * SECOND_NS)],
             engine_buffer_event_count_max: 16_384,
             gate: GateConfig::default(),
             quarantine_ns_min: 100 * MS_NS,

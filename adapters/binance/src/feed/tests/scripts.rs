@@ -270,6 +270,27 @@ fn an_old_connection_is_replaced_without_a_gap() {
 }
 
 #[test]
+fn the_core_hears_of_every_connection_also_of_those_that_no_book_needs() {
+    let config = FeedLinkConfig {
+        mute_ns_max: [SECOND_NS, 0, 0],
+        ..config(Venue::BinanceSpot, FeedPolicy::BetterOfAll)
+    };
+    let mut rig = Rig::new(&config);
+    rig.bring_up(&[PRIMARY, FALLBACK]);
+    rig.sink.is_full = true;
+    rig.cut(FALLBACK);
+    rig.open(FALLBACK);
+    rig.sink.is_full = false;
+    rig.pass(1_200 * MS_NS);
+    assert_eq!(
+        rig.changes.join(", "),
+        "0 connected, 2 connected, 2 disconnected, 2 connected, \
+         0 mute, 0 disconnected, 2 mute, 2 disconnected"
+    );
+    assert_eq!(rig.machine.status().change_lost_count, 0);
+}
+
+#[test]
 fn a_successor_that_is_ahead_waits_for_the_old_connection() {
     let mut rig = rig(FeedPolicy::PrimaryOnly);
     rig.bring_up(&[PRIMARY]);

@@ -107,6 +107,9 @@ pub struct GateConfig {
     pub band_ppm: u32,
     /// So many in a row beyond the band are a new price.
     pub band_confirm_count: u32,
+    /// An id further ahead of the last one than this is put aside, until as many in a row as above confirm
+    /// it: taken at once it would make everything after it look old. 0 switches it off.
+    pub id_jump_max: u64,
     /// An event time later than its receipt by more than this is put aside; 0 switches it off.
     pub ahead_ns_max: u64,
     /// An event time earlier than that of the message before it by more than this is put aside; 0 switches
@@ -119,6 +122,8 @@ impl Default for GateConfig {
         GateConfig {
             band_ppm: 300_000,
             band_confirm_count: 8,
+            // Hours of the fastest ids seen (USD-M books, some 100,000 a second).
+            id_jump_max: 1_000_000_000,
             // A recorder's clock 1.3 s behind the venue's was seen in real captures.
             ahead_ns_max: 5 * SECOND_NS,
             back_ns_max: 5 * SECOND_NS,

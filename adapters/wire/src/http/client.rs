@@ -309,14 +309,16 @@ impl HttpClient {
             return;
         }
         // Answers first: a peer that refuses a request may have ended its reading.
-        let read = self.read(clock, handler);
-        let end = match (read, self.write()) {
-            (Ok(has_more), Ok(())) => {
+        let end = match self.read(clock, handler) {
+            Ok(has_more) => {
                 self.has_more = has_more;
-                return;
+                match self.write() {
+                    Ok(()) => return,
+                    Err(error) => io_end(error),
+                }
             }
-            (Err(end), _) => end,
-            (Ok(_), Err(error)) => io_end(error),
+            // Nothing more goes out here: behind half a request it would be taken for its rest.
+            Err(end) => end,
         };
         self.end(end, clock.now_ns(), handler);
     }

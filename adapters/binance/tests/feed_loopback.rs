@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use binance::endpoints::Endpoints;
 use binance::feed::{FeedLink, FeedLinkConfig, FeedPolicy, FeedSink, SegmentTap, SyncState};
+use binance::info::{ExchangeInfo, InfoQuery};
 use binance::{Capture, Decoder, FrameKind};
 use engine::book::Book as _;
 use engine::clock::Clock;
@@ -19,6 +20,8 @@ use engine::instrument::{Instrument, InstrumentTable, Venue};
 use engine::market::Market;
 use engine::money::Money;
 use engine::ring::{Emitter, Ring};
+use wire::http::HttpConfig;
+use wire::poller::Turn;
 use wire::segments::{SegmentConfig, SegmentRecorder};
 use wire::server::peers::Peers;
 use wire::server::{PeerId, Reply, Request, Response, Server, Service};
@@ -117,6 +120,11 @@ impl Service for Exchange {
                 let id = self.id;
                 let body = format!("{{\"lastUpdateId\":{id},\"bids\":[{bids}],\"asks\":[{asks}]}}");
                 Reply::Respond(Response::json(200, body).header("X-MBX-USED-WEIGHT-1M", 50))
+            }
+            "/api/v3/exchangeInfo" if request.query() == "symbol=BTCUSDT" => {
+                let body =
+                    r#"{"serverTime":1,"symbols":[{"symbol":"BTCUSDT","status":"TRADING"}]}"#;
+                Reply::Respond(Response::json(200, body))
             }
             _ => Reply::Respond(Response::new(404)),
         }
@@ -406,4 +414,32 @@ fn what_is_recorded_is_a_capture_that_gives_the_book_again() {
     std::fs::remove_dir_all(&directory).unwrap();
     assert!(kinds.contains(&FrameKind::Snapshot), "{kinds:?}");
     assert!(10 < kinds.iter().filter(|kind| **kind == FrameKind::Depth).count());
+}
+
+#[test]
+fn exchange_info_is_asked_for_before_the_start() {
+    let mut server = Server::new().unwrap();
+    let (_, address) = server.listen(SocketAddr::from(([127, 0, 0, 1], 0)), None).unwrap();
+    let stopper = server.stopper();
+    let thread = std::thread::spawn(move || {
+        let (clock, mut exchange) = (Clock::new(), Exchange::new());
+        let turn = Duration::from_millis(20);
+        while server.run_once(turn, &clock, &mut exchange).unwrap() == Turn::Continue {}
+    });
+    let url = format!("http://{address}");
+    let fetch = |symbols: &[&str], timeout_ns_max| {
+        let venue = Venue::BinanceSpot;
+        let http = HttpConfig::default();
+        let query = InfoQuery { venue, rest_url: &url, http, symbols, timeout_ns_max };
+        ExchangeInfo::fetch(&query, &Clock::new())
+    };
+    let info = fetch(&["BTCUSDT"], PATIENCE_NS).unwrap();
+    assert!(info.symbol("BTCUSDT").unwrap().is_trading());
+    assert_eq!(info.check_against(&table()), []);
+    let refused = fetch(&["NOTHING"], PATIENCE_NS).unwrap_err().to_string();
+    assert!(refused.ends_with("does not tell its exchange info: HTTP status 404"), "{refused}");
+    stopper.stop().unwrap();
+    thread.join().unwrap();
+    let nobody = fetch(&["BTCUSDT"], 20 * MS_NS).unwrap_err().to_string();
+    assert!(nobody.contains("does not tell its exchange info"), "{nobody}");
 }

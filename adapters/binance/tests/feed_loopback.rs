@@ -13,9 +13,11 @@ use binance::feed::{FeedLink, FeedLinkConfig, FeedPolicy, FeedSink, SegmentTap, 
 use binance::info::{ExchangeInfo, InfoQuery};
 use binance::{Capture, Decoder, FrameKind};
 use engine::book::Book as _;
+use engine::border::{InboundConsumer, InboundProducer, Polled, inbound};
 use engine::clock::Clock;
 use engine::event::{BookState, Event, Kind, Side};
 use engine::feed::{Feed, FeedConfig};
+use engine::idle::{IdlePolicy, Idler};
 use engine::instrument::{Instrument, InstrumentTable, Venue};
 use engine::market::Market;
 use engine::money::Money;
@@ -177,6 +179,16 @@ struct Core {
 }
 
 impl Core {
+    fn new() -> Core {
+        Core {
+            feed: Feed::new(FeedConfig::default(), &table()),
+            market: Market::new(1),
+            ring: Ring::new(4096, 0),
+            feed_codes: Vec::new(),
+            states: Vec::new(),
+        }
+    }
+
     fn hear(&mut self, event: &Event) {
         if event.kind == Kind::QUARANTINE {
             return;
@@ -205,6 +217,43 @@ impl FeedSink for Core {
     fn control(&mut self, event: &Event) -> bool {
         self.hear(event);
         true
+    }
+}
+
+/// A core behind the real border ring, which takes nothing while it is told to be slow.
+struct SlowCore {
+    producer: InboundProducer,
+    consumer: InboundConsumer,
+    core: Core,
+    is_slow: bool,
+}
+
+impl SlowCore {
+    fn is_live(&self) -> bool {
+        self.core.market.get(0).unwrap().state == BookState::Live
+    }
+
+    fn drain(&mut self) {
+        if !self.is_slow {
+            while let Polled::Events(_) = self.consumer.poll(1_000, |event| {
+                self.core.hear(event);
+                true
+            }) {}
+        }
+    }
+}
+
+impl FeedSink for SlowCore {
+    fn market(&mut self, events: &[Event]) -> usize {
+        let count = FeedSink::market(&mut self.producer, events);
+        self.drain();
+        count
+    }
+
+    fn control(&mut self, event: &Event) -> bool {
+        let is_published = FeedSink::control(&mut self.producer, event);
+        self.drain();
+        is_published
     }
 }
 
@@ -239,13 +288,7 @@ impl Bench {
         let endpoints = Endpoints::at(&format!("http://{address}"), &format!("ws://{address}"), "");
         let mut config = FeedLinkConfig::new(&endpoints);
         change(&mut config);
-        let core = Core {
-            feed: Feed::new(FeedConfig::default(), &table()),
-            market: Market::new(1),
-            ring: Ring::new(4096, 0),
-            feed_codes: Vec::new(),
-            states: Vec::new(),
-        };
+        let core = Core::new();
         let link = FeedLink::new(config, &table()).unwrap();
         Bench { clock: Clock::new(), server, exchange: Exchange::new(), link, core }
     }
@@ -254,6 +297,20 @@ impl Bench {
         let timeout = Duration::from_micros(200);
         self.server.run_once(timeout, &self.clock, &mut self.exchange).unwrap();
         self.link.turn(timeout, &self.clock, &mut self.core).unwrap();
+    }
+
+    /// Runs with another core until `done`.
+    #[track_caller]
+    fn slow_until(&mut self, slow: &mut SlowCore, done: impl Fn(&SlowCore, &FeedLink) -> bool) {
+        let timeout = Duration::from_micros(200);
+        let start_ns = self.clock.now_ns();
+        while !done(slow, &self.link) {
+            self.server.run_once(timeout, &self.clock, &mut self.exchange).unwrap();
+            self.link.turn(timeout, &self.clock, slow).unwrap();
+            slow.drain();
+            let took_ns = self.clock.now_ns() - start_ns;
+            assert!(took_ns < PATIENCE_NS, "{:?} {:?}", self.link, slow.core.states);
+        }
     }
 
     /// Runs until `done`; returns how long it took, ns.
@@ -327,6 +384,32 @@ fn a_lost_update_is_a_gap_and_then_a_good_book() {
     bench.until(Bench::is_live);
     bench.check_books();
     assert_eq!(bench.link.status().symbols[0].counts.gap_count, 1);
+}
+
+#[test]
+fn a_core_that_is_too_slow_hears_what_it_lost_and_has_a_good_book_again() {
+    let mut bench = Bench::new(|_| {});
+    bench.exchange.update_interval_ns = MS_NS;
+    let idler = Idler::new(IdlePolicy::Yield);
+    let (producer, consumer, depth) = inbound(256, 1, idler.waker());
+    let core = std::mem::replace(&mut bench.core, Core::new());
+    let mut slow = SlowCore { producer, consumer, core, is_slow: false };
+    for _ in 0..4 {
+        bench.slow_until(&mut slow, |slow, _| slow.is_live());
+        slow.is_slow = true;
+        slow.core.states.clear();
+        let lost_count = bench.link.status().symbols[0].counts.lost_count;
+        bench.slow_until(&mut slow, |_, link| {
+            lost_count < link.status().symbols[0].counts.lost_count
+        });
+        assert!(depth.get() <= depth.limit());
+        slow.is_slow = false;
+        bench.slow_until(&mut slow, |slow, _| slow.core.states.contains(&BookState::Gap));
+    }
+    bench.slow_until(&mut slow, |slow, _| slow.is_live());
+    assert!(slow.core.feed_codes.contains(&3), "the ring says what was dropped");
+    bench.core = slow.core;
+    bench.check_books();
 }
 
 #[test]

@@ -299,6 +299,11 @@ impl Machine {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn start_ns_for_tests(&mut self, start_ns: u64) {
+        self.start_ns = start_ns;
+    }
+
     /// How it goes.
     pub fn status(&self) -> Status {
         Status {

@@ -244,7 +244,8 @@ impl Machine {
         let (code, terms) = match ended.map(|leg| leg.state) {
             Some(LegState::Ended(end)) => match end.report() {
                 Some(code) => (code, NO_TERMS),
-                None => (ReportCode::Working, (0, told)),
+                // It is filled at its terms, also if the engine waits for others.
+                None => (ReportCode::ReplaceRejected, NO_TERMS),
             },
             Some(LegState::Asked | LegState::Working) => (ReportCode::Working, (0, told)),
             Some(LegState::Absent) | None => (ReportCode::Rejected, NO_TERMS),
@@ -528,18 +529,14 @@ impl Machine {
         }
         let Some(tracked) = self.orders.get_mut(&order) else { return };
         let doubt = std::mem::take(&mut tracked.replace_doubt);
-        let told = tracked.told();
         match end.report() {
             Some(code) => self.tell(order, code, 0, NO_TERMS, now_ns),
             None => {
                 // The fills tell it, unless a replace made the engine expect more of the order, or an
                 // earlier life of this program told them.
                 let learned = tracked.learned;
-                if doubt {
-                    self.tell(order, ReportCode::ReplaceRejected, 0, NO_TERMS, now_ns);
-                }
                 if doubt || learned {
-                    self.tell(order, ReportCode::Working, 0, (0, told), now_ns);
+                    self.tell(order, ReportCode::ReplaceRejected, 0, NO_TERMS, now_ns);
                 }
             }
         }

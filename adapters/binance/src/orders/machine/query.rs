@@ -277,7 +277,10 @@ impl Machine {
     fn conclude(&mut self, order: u64, now_ns: u64, courier: &mut dyn Courier) {
         let Some(tracked) = self.orders.get_mut(&order) else { return };
         let for_engine = tracked.query.take().is_some_and(|query| query.for_engine);
-        tracked.learned = false;
+        // Of an earlier life it is not known whether a replace was on its way; no later generation was found.
+        tracked.replace_doubt |= std::mem::take(&mut tracked.learned) && for_engine;
+        // Whoever finds it knows that it was accepted.
+        tracked.acked = true;
         let told = tracked.told();
         let state = tracked.current().and_then(|g| tracked.leg(g)).map(|leg| (leg.state, leg.price));
         match state {
@@ -292,7 +295,6 @@ impl Machine {
                 let generation = tracked.current().unwrap_or(1);
                 let doubt = std::mem::take(&mut tracked.replace_doubt);
                 let is_newer = tracked.engine_legs < usize::from(generation);
-                tracked.acked = true;
                 if doubt && !is_newer {
                     self.tell(order, ReportCode::ReplaceRejected, 0, NO_TERMS, now_ns);
                 }

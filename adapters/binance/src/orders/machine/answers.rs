@@ -2,6 +2,7 @@
 
 use crate::answer::{self, Place, RefusalData, ServerTime, Usage};
 use crate::errors::{Reason, Retry, Verdict, judge};
+use crate::orders::tracked::LegState;
 use crate::user::{self, UserEvent};
 
 use super::{Ask, Courier, Flight, LineId, MS_NS, Machine, Sample, Way};
@@ -234,10 +235,23 @@ impl Machine {
         self.is_measured = true;
         self.on_measured(line, now_ns, courier);
         for (ask, _) in std::mem::take(&mut self.clock_waiters) {
+            if !self.is_wanted(ask) {
+                continue;
+            }
             if self.ask(ask, true, now_ns, courier).is_err() {
                 self.fail(ask, false, now_ns, courier);
             }
         }
+    }
+
+    /// Whether what a request would make is still waited for; a query may have told otherwise.
+    fn is_wanted(&self, ask: Ask) -> bool {
+        let (Ask::Place { order, generation } | Ask::Replace { order, generation }) = ask else {
+            return true;
+        };
+        let tracked = self.orders.get(&order).filter(|tracked| !tracked.over);
+        let leg = tracked.and_then(|tracked| tracked.leg(generation));
+        leg.is_some_and(|leg| leg.state == LegState::Asked)
     }
 
     /// A request of which nothing more is heard.

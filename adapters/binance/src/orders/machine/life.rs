@@ -470,6 +470,10 @@ impl Machine {
             tracked.check_at_ns = 0;
         }
         let Some(generation) = tracked.current().filter(|_| !tracked.over) else { return };
+        if tracked.learned {
+            // Neither its generations nor what traded before are known: only a query tells all of it.
+            return self.start_query(order, false, now_ns, courier);
+        }
         let leg = tracked.legs[usize::from(generation) - 1];
         if leg.state == LegState::Asked {
             return;
@@ -532,10 +536,8 @@ impl Machine {
         match end.report() {
             Some(code) => self.tell(order, code, 0, NO_TERMS, now_ns),
             None => {
-                // The fills tell it, unless a replace made the engine expect more of the order, or an
-                // earlier life of this program told them.
-                let learned = tracked.learned;
-                if doubt || learned {
+                // The fills tell it, unless a replace made the engine expect more of the order.
+                if doubt {
                     self.tell(order, ReportCode::ReplaceRejected, 0, NO_TERMS, now_ns);
                 }
             }

@@ -45,6 +45,8 @@ pub(super) struct Pull {
     step: Ask,
     retry_at_ns: u64,
     try_count: u8,
+    /// All was asked; what remains is to learn all of the open orders of an earlier life.
+    is_waiting: bool,
 }
 
 impl Machine {
@@ -60,6 +62,7 @@ impl Machine {
             step,
             retry_at_ns: 0,
             try_count: 0,
+            is_waiting: false,
         });
         self.pull_step(step, now_ns, courier);
     }
@@ -94,6 +97,19 @@ impl Machine {
         {
             self.pull_step(pull.step, now_ns, courier);
         }
+        if self.pull.as_ref().is_none_or(|pull| !pull.is_waiting) {
+            return;
+        }
+        let orders = self.pulled_orders();
+        let tracked = |order: &u64| self.orders.get(order);
+        if orders.iter().filter_map(tracked).any(|order| order.learned && order.query.is_some()) {
+            return;
+        }
+        if orders.iter().filter_map(tracked).any(|order| order.learned) {
+            self.pull_failed(now_ns);
+        } else {
+            self.tell_pull(now_ns, courier);
+        }
     }
 
     pub(super) fn pull_deadline_ns(&self) -> Option<u64> {
@@ -125,7 +141,7 @@ impl Machine {
                 self.counters.garbage += 1;
                 self.pull_failed(now_ns);
             }
-            Some(None) => self.tell_pull(now_ns, courier),
+            Some(None) => self.learn_pulled(now_ns, courier),
             Some(Some(step)) => self.pull_step(step, now_ns, courier),
         }
     }
@@ -259,23 +275,41 @@ impl Machine {
 
     // Telling.
 
+    /// Orders that are ours are known before their executions are told, with all of their generations.
+    fn learn_pulled(&mut self, now_ns: u64, courier: &mut dyn Courier) {
+        let Some(pull) = &mut self.pull else { return };
+        pull.is_waiting = true;
+        let open = pull.open.clone();
+        for (index, facts) in &open {
+            self.learn_order(*index, facts);
+        }
+        for order in self.pulled_orders() {
+            if self.orders.get(&order).is_some_and(|tracked| tracked.learned) {
+                self.start_query(order, false, now_ns, courier);
+            }
+        }
+        self.watch_pull(now_ns, courier);
+    }
+
+    /// Ours among the open orders of the pull.
+    fn pulled_orders(&self) -> Vec<u64> {
+        let Some(pull) = &self.pull else { return Vec::new() };
+        let id = |(index, facts): &(usize, OrderFacts)| {
+            let instrument = self.listings[*index].instrument;
+            Some(self.venue_ids.get(&(instrument, facts.venue_id))?.0)
+        };
+        pull.open.iter().filter_map(id).collect()
+    }
+
     fn tell_pull(&mut self, now_ns: u64, courier: &mut dyn Courier) {
         let Some(pull) = self.pull.take() else { return };
-        let open = &pull.open;
-        // Orders that are ours are known before their executions are told. The pull is put back for as
-        // long, because the executions say how much of an order was told in an earlier life.
-        let open: Vec<(usize, OrderFacts)> = open.clone();
         let id = pull.id;
-        self.pull = Some(pull);
-        let ours: Vec<bool> =
-            open.iter().map(|(index, facts)| self.learn_order(*index, facts)).collect();
-        let Some(pull) = self.pull.take() else { return };
         let mut touched = Vec::new();
         for (index, trades) in pull.trades.iter().enumerate() {
             self.tell_pulled(index, trades, &mut touched, now_ns);
         }
-        for ((index, facts), is_ours) in open.iter().zip(ours) {
-            self.tell_open(*index, facts, is_ours, now_ns);
+        for (index, facts) in &pull.open {
+            self.tell_open(*index, facts, now_ns);
         }
         self.tell_balances(&pull.balances, now_ns);
         self.tell_link(LinkCode::PullEnd, id, now_ns);
@@ -320,7 +354,7 @@ impl Machine {
         }
     }
 
-    fn tell_open(&mut self, index: usize, facts: &OrderFacts, is_ours: bool, now_ns: u64) {
+    fn tell_open(&mut self, index: usize, facts: &OrderFacts, now_ns: u64) {
         let instrument = self.listings[index].instrument;
         let mut row = VenueOrder {
             instrument,
@@ -330,11 +364,10 @@ impl Machine {
             id: facts.venue_id,
             ours: false,
         };
-        if !is_ours {
-            return self.outbox.push(venue_order(&row), now_ns);
-        }
         let known = self.venue_ids.get(&(instrument, facts.venue_id)).copied();
-        let Some((order, generation)) = known else { return };
+        let Some((order, generation)) = known else {
+            return self.outbox.push(venue_order(&row), now_ns);
+        };
         let Some(tracked) = self.orders.get_mut(&order) else { return };
         tracked.acked = true;
         let is_working = |leg: &crate::orders::tracked::Leg| leg.state == LegState::Working;

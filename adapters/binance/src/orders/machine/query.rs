@@ -305,11 +305,8 @@ impl Machine {
             }
             Some((LegState::Ended(_), _)) => {
                 // A full fill of which nothing is left to tell would otherwise be no answer.
-                tracked.learned = for_engine;
+                tracked.replace_doubt |= for_engine;
                 self.settle(order, now_ns, courier);
-                if let Some(tracked) = self.orders.get_mut(&order) {
-                    tracked.learned = false;
-                }
             }
             Some((LegState::Asked | LegState::Absent, _)) => self.become_unknown(order, now_ns),
         }

@@ -88,6 +88,16 @@ fn after_a_restart_orders_that_are_over_are_learned_by_name() {
     assert_eq!(reply(&mut bench, "allOrders", all)["orderId"], 70);
     reply(&mut bench, "myTrades", json!([]));
     reply(&mut bench, "account.status", account());
+    assert_eq!(bench.told(), [""; 0]);
+    reply(&mut bench, "order.status", row(77, &format!("{NAME}c"), "CANCELED", "0.4"));
+    reply(&mut bench, "myTrades", json!([trade(5, 77, "0.4")]));
+    reply(&mut bench, "order.status", row(78, &format!("{NAME}-2"), "NEW", "0.2"));
+    reply(&mut bench, "myTrades", json!([trade(6, 78, "0.2")]));
+    for _ in 0..2 {
+        let (_, token, _, _) = bench.last();
+        bench.refuse(token, 400, error(-2013, "Order does not exist."));
+    }
+    bench.pass(0);
     let told = bench.told();
     let expected = [
         "fill 5 40000 of 40000",

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::orders::client_id::ClientId;
 
-const STEP_COUNT: usize = 220;
+const STEP_COUNT: usize = 400;
 const CALM_COUNT: usize = 200;
 
 struct Dice(u64);
@@ -309,6 +309,7 @@ impl World {
         let mut sequence = self.ring.begin(event);
         while sequence <= self.ring.head() {
             let event = *self.ring.get(sequence);
+            if std::env::var("TW").is_ok() && event.kind != Kind::CLOCK && 64 <= event.kind.0 { eprintln!("      oms {:x} {:?} code {:x} q {} p {}", event.id, event.kind, event.code, event.quantity, event.price); }
             if event.kind.is_outbound() {
                 self.outbound.push(event);
             }
@@ -324,12 +325,14 @@ impl World {
             assert!(round < 100, "no end: {:?} {:?}", self.outbound, self.model.orders);
             for (way, token, method, params) in std::mem::take(&mut self.bench.script.sent) {
                 assert!(way.is_some());
+                if std::env::var("TW").is_ok() { eprintln!("{} ask {token} {method} {} {}", self.bench.now_ns/MS, params["newClientOrderId"], params["origClientOrderId"]); eprintln!("     {params}"); }
                 self.network.push((self.epoch, token, method, params));
             }
             self.bench.machine.outbox.flush(&mut self.bench.heard);
             let heard = std::mem::take(&mut self.bench.heard.events);
             let was_idle = heard.is_empty() && self.outbound.is_empty();
             for event in heard {
+                if std::env::var("TW").is_ok() { eprintln!("{} told {:x} kind {:?} code {} q {} p {} tag {}", self.bench.now_ns/MS, event.id, event.kind, event.code, event.quantity, event.price, event.tag); }
                 if event.kind == Kind::REPORT_DETAIL {
                     self.fills.push(event.id);
                 }
@@ -387,6 +390,7 @@ impl World {
             }
             report
         };
+        if std::env::var("TW").is_ok() { eprintln!("{} frame {frame}", self.bench.now_ns/MS); }
         if calm || self.dice.hits(88) {
             self.bench.frame(LineId(0), &frame);
         }
@@ -420,21 +424,21 @@ impl World {
 
     fn step(&mut self) {
         match self.dice.below(100) {
-            0..12 => self.decide(),
-            12..40 if !self.network.is_empty() => {
-                let place = if self.dice.hits(80) { 0 } else { self.dice.index(self.network.len()) };
+            0..16 => self.decide(),
+            16..44 if !self.network.is_empty() => {
+                let place = if self.dice.hits(85) { 0 } else { self.dice.index(self.network.len()) };
                 self.arrive(place, false);
             }
-            40..70 => self.deliver(false),
-            70..80 => self.model.fill(&mut self.dice),
-            80..83 if self.is_open => {
+            44..76 => self.deliver(false),
+            76..80 => self.model.fill(&mut self.dice),
+            80 if self.is_open => {
                 self.lose();
                 let now_ns = self.bench.now_ns;
                 self.bench.machine.on_lost(LineId(0), now_ns, &mut self.bench.script);
             }
-            83 => self.restart(),
+            81 if self.dice.hits(40) => self.restart(),
             _ => {
-                let ms = 1 + self.dice.below(12);
+                let ms = 1 + self.dice.below(6);
                 self.pass(ms);
             }
         }
@@ -542,4 +546,11 @@ fn the_model_visits_what_it_is_for() {
     }
     println!("{orders} orders, {trades} trades, {replaced} replaced, {unknowns} unknown, {downs} downs");
     assert!(300 < orders && 300 < trades && 30 < replaced && 60 < unknowns && 60 < downs);
+}
+
+#[test]
+fn one() {
+    if let Ok(seed) = std::env::var("TW") {
+        run(seed.parse().unwrap()).unwrap();
+    }
 }

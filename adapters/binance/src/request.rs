@@ -419,7 +419,8 @@ fn write_json_text(text: &str, out: &mut String) {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
             control if control.is_control() => {
-                write!(out, "\\u{:04x}", u32::from(control)).expect("writing to a string cannot fail");
+                write!(out, "\\u{:04x}", u32::from(control))
+                    .expect("writing to a string cannot fail");
             }
             plain => out.push(plain),
         }

@@ -76,8 +76,8 @@ impl Signer {
         let (body, _) = rest.split_once(PEM_END).ok_or(KeyError::NotPem)?;
         let body: String = body.chars().filter(|c| !c.is_ascii_whitespace()).collect();
         let der = BASE64.decode(body.as_bytes()).map_err(|_| KeyError::NotBase64)?;
-        let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der)
-            .map_err(|_| KeyError::NotEd25519)?;
+        let pair =
+            Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der).map_err(|_| KeyError::NotEd25519)?;
         Ok(Signer { key: Key::Ed25519(Box::new(pair)) })
     }
 

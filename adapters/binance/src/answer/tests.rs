@@ -13,7 +13,10 @@ fn a_placed_order_is_read_with_its_limits() {
     assert_eq!((head.id, head.status, head.error.is_none()), (Some(7), Some(200), true));
     let limits = head.rate_limits.unwrap();
     assert_eq!((limits[0].rate_limit_type, limits[0].count), (LimitKind::Orders, 12));
-    assert_eq!((limits[1].rate_limit_type, limits[1].interval), (LimitKind::Other, Interval::Other));
+    assert_eq!(
+        (limits[1].rate_limit_type, limits[1].interval),
+        (LimitKind::Other, Interval::Other)
+    );
     let row: OrderRow<'_> = result(PLACED.as_bytes(), Place::Frame, "the order").unwrap();
     let facts = row.facts(2, 5).unwrap();
     let expected = OrderFacts {

@@ -26,7 +26,12 @@ fn every_code_of_the_documents_has_its_verdict() {
         (400, -1010, "Unknown order sent.", Final(NoSuchOrder)),
         (400, -1013, "Filter failure: PRICE_FILTER", Final(Filter)),
         (400, -1013, "Filter failure: MAX_POSITION", Final(Filter)),
-        (429, -1015, "Too many new orders; current limit is 50 orders per 10 s.", Transient(RateLimit)),
+        (
+            429,
+            -1015,
+            "Too many new orders; current limit is 50 orders per 10 s.",
+            Transient(RateLimit),
+        ),
         (400, -1021, "Timestamp for this request is outside of the recvWindow.", Transient(Clock)),
         (400, -1021, "Timestamp for this request was 1000ms ahead of", Transient(Clock)),
         (400, -1022, "Signature for this request is not valid.", Final(Authorization)),

@@ -137,9 +137,7 @@ const QUOTES: [&str; 12] =
 fn split(symbol: &str) -> (String, String) {
     let fits = |quote: &&&str| quote.len() < symbol.len() && symbol.ends_with(**quote);
     match QUOTES.iter().find(fits) {
-        Some(quote) => {
-            (symbol[..symbol.len() - quote.len()].to_string(), (*quote).to_string())
-        }
+        Some(quote) => (symbol[..symbol.len() - quote.len()].to_string(), (*quote).to_string()),
         None => (symbol.to_string(), String::new()),
     }
 }

@@ -65,19 +65,53 @@ pub trait Courier {
 /// What is asked, and of which order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ask {
-    Time { line: LineId },
-    Logon { line: LineId },
-    Subscribe { line: LineId },
-    Place { order: u64, generation: u16 },
-    Cancel { order: u64, generation: u16 },
+    Time {
+        line: LineId,
+    },
+    Logon {
+        line: LineId,
+    },
+    Subscribe {
+        line: LineId,
+    },
+    Place {
+        order: u64,
+        generation: u16,
+    },
+    Cancel {
+        order: u64,
+        generation: u16,
+    },
     /// Cancels the generation before this and places this.
-    Replace { order: u64, generation: u16 },
-    Status { order: u64, generation: u16, by_cancel: bool },
-    Trades { order: u64, generation: u16 },
-    PullOpen { pull: u64 },
-    PullTrades { pull: u64, listing: usize, from: Option<u64> },
-    PullOrders { pull: u64, listing: usize, from: u64 },
-    PullAccount { pull: u64 },
+    Replace {
+        order: u64,
+        generation: u16,
+    },
+    Status {
+        order: u64,
+        generation: u16,
+        by_cancel: bool,
+    },
+    Trades {
+        order: u64,
+        generation: u16,
+    },
+    PullOpen {
+        pull: u64,
+    },
+    PullTrades {
+        pull: u64,
+        listing: usize,
+        from: Option<u64>,
+    },
+    PullOrders {
+        pull: u64,
+        listing: usize,
+        from: u64,
+    },
+    PullAccount {
+        pull: u64,
+    },
 }
 
 impl Ask {
@@ -512,15 +546,8 @@ impl Machine {
         {
             leg.sent_ms = timestamp_ms;
         }
-        let flight = Flight {
-            ask,
-            way,
-            sent_ns: now_ns,
-            deadline_ns,
-            timestamp_ms,
-            overdue: false,
-            again,
-        };
+        let flight =
+            Flight { ask, way, sent_ns: now_ns, deadline_ns, timestamp_ms, overdue: false, again };
         self.flights.insert(token, flight);
         Ok(())
     }

@@ -119,6 +119,8 @@ pub struct Query {
     pub generation: u16,
     /// Whether it is asked for by the name of its cancel.
     pub by_cancel: bool,
+    /// Whether it was asked for by the venue's id: others may have learned of that since.
+    pub by_id: bool,
     /// When to ask again; 0 while an answer is awaited.
     pub at_ns: u64,
     /// Whether executions are asked for, not the state.

@@ -43,7 +43,9 @@ fn a_message_is_signed_as_the_documentation_does_it() {
         params.text(name, value);
     }
     let message = writer.message(7, Method::Place, Some(&seal), false);
-    assert!(message.starts_with("{\"id\":7,\"method\":\"order.place\",\"params\":{\"apiKey\":\"vm"));
+    assert!(
+        message.starts_with("{\"id\":7,\"method\":\"order.place\",\"params\":{\"apiKey\":\"vm")
+    );
     let signature = "aa1b5712c094bc4e57c05a1a5c1fd8d88dcd628338ea863fec7b88e59fe2db24";
     assert!(message.ends_with(&format!(",\"signature\":\"{signature}\"}}}}")), "{message}");
     serde_json::from_str::<serde_json::Value>(message).unwrap();

@@ -363,7 +363,8 @@ impl Machine {
         now_ns: u64,
         courier: &mut dyn Courier,
     ) {
-        let word = |half: fn(&answer::RefusalData<'_>) -> Option<String>| refused.data.and_then(half);
+        let word =
+            |half: fn(&answer::RefusalData<'_>) -> Option<String>| refused.data.and_then(half);
         let cancelled = word(|data| data.cancel_result.as_ref().map(|text| text.get().to_string()));
         let placed = word(|data| data.new_order_result.as_ref().map(|text| text.get().to_string()));
         let code_of_half = |row: Option<&OrderRow<'_>>| {

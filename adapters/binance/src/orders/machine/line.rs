@@ -158,7 +158,8 @@ impl Machine {
         }
         line.logged_on = is_done;
         line.state = LineState::Subscribing;
-        let is_asked = is_done && self.ask(Ask::Subscribe { line: id }, false, now_ns, courier).is_ok();
+        let is_asked =
+            is_done && self.ask(Ask::Subscribe { line: id }, false, now_ns, courier).is_ok();
         if !is_asked {
             self.break_line(id, now_ns, courier);
         }

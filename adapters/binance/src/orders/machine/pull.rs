@@ -213,7 +213,8 @@ impl Machine {
     fn unknown_order(&self, index: usize, from: u64) -> Option<u64> {
         let pull = self.pull.as_ref()?;
         let instrument = self.listings.get(index)?.instrument;
-        let is_open = |id: u64| pull.open.iter().any(|(i, facts)| *i == index && facts.venue_id == id);
+        let is_open =
+            |id: u64| pull.open.iter().any(|(i, facts)| *i == index && facts.venue_id == id);
         let ids = pull.trades[index].iter().map(|trade| trade.venue_id);
         ids.filter(|id| from <= *id)
             .filter(|id| !self.venue_ids.contains_key(&(instrument, *id)) && !is_open(*id))

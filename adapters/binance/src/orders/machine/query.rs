@@ -55,6 +55,7 @@ impl Machine {
         tracked.query = Some(Query {
             generation: 1,
             by_cancel: false,
+            by_id: false,
             at_ns: 0,
             trades: false,
             try_count: 0,
@@ -75,6 +76,7 @@ impl Machine {
         let is_known = usize::from(query.generation) <= tracked.legs.len();
         let exists = tracked.legs.iter().any(|leg| leg.state != LegState::Absent);
         let probes = tracked.learned && exists && query.generation <= generation_max;
+        query.by_id = tracked.leg(query.generation).is_some_and(|leg| leg.venue_id.is_some());
         query.at_ns = 0;
         query.trades = false;
         tracked.query = Some(query);
@@ -137,11 +139,11 @@ impl Machine {
         let start_ms = self.venue_ms(self.start_ns);
         let Some(tracked) = self.orders.get_mut(&order) else { return };
         let leg = tracked.leg(generation).copied();
-        if leg.is_some_and(|leg| leg.venue_id.is_none() && leg.state != LegState::Asked) {
-            // Somebody else learned of it in the meantime.
-            return self.after_status((order, generation), now_ns, courier);
+        let by_name = !query.by_id;
+        if by_name && leg.is_some_and(|leg| leg.venue_id.is_some()) {
+            // A report or another answer told of it in the meantime.
+            return self.ask_status(order, now_ns, courier);
         }
-        let by_name = leg.is_none_or(|leg| leg.venue_id.is_none());
         let sent_ms = leg.map_or(start_ms, |leg| leg.sent_ms);
         if by_name && !by_cancel && !self.is_settled(sent_ms, timestamp_ms) {
             let at_ns = self.after_ms(self.settled_ms(sent_ms));
@@ -212,8 +214,9 @@ impl Machine {
     ) {
         let try_count_max = self.rules.retry_count_max;
         let retry_at_ns = now_ns.saturating_add(self.rules.retry_ns);
-        let is_current =
-            self.query_mut(order).is_some_and(|query| query.trades && query.generation == generation);
+        let is_current = self
+            .query_mut(order)
+            .is_some_and(|query| query.trades && query.generation == generation);
         if !is_current {
             return;
         }
@@ -282,7 +285,8 @@ impl Machine {
         // Whoever finds it knows that it was accepted.
         tracked.acked = true;
         let told = tracked.told();
-        let state = tracked.current().and_then(|g| tracked.leg(g)).map(|leg| (leg.state, leg.price));
+        let state =
+            tracked.current().and_then(|g| tracked.leg(g)).map(|leg| (leg.state, leg.price));
         match state {
             None => {
                 if !tracked.over {

@@ -55,7 +55,12 @@ impl Machine {
             return;
         };
         let told = facts.fill.map_or(0, |fill| fill.quantity);
-        self.learn((order, generation), instrument, facts.side, facts.executed.saturating_sub(told));
+        self.learn(
+            (order, generation),
+            instrument,
+            facts.side,
+            facts.executed.saturating_sub(told),
+        );
         let noted = OrderFacts {
             venue_id: facts.venue_id,
             name: facts.name,

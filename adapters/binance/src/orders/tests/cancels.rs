@@ -67,7 +67,12 @@ fn check(status: u16, code: i64, text: &str, told: &[&str]) {
 
 #[test]
 fn a_refused_cancel_is_told_and_one_in_doubt_is_unknown() {
-    check(400, -2011, "Order was not canceled due to cancel restrictions.", &["cancel-rejected 2011"]);
+    check(
+        400,
+        -2011,
+        "Order was not canceled due to cancel restrictions.",
+        &["cancel-rejected 2011"],
+    );
     check(400, -1022, "Signature", &["cancel-rejected 1022"]);
     check(500, -1000, "Internal.", &["outcome-unknown"]);
     check(400, -1007, "Timeout.", &["outcome-unknown"]);

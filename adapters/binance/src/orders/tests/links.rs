@@ -48,7 +48,8 @@ fn a_terminated_subscription_and_a_slow_opening_break_the_connection() {
 #[test]
 fn an_old_connection_is_replaced_by_a_second_one_without_a_gap() {
     for by_shutdown in [false, true] {
-        let mut bench = Bench::up_with(Rules { renew_ns: 1_000 * MS, drain_ns: 30 * MS, ..rules() });
+        let mut bench =
+            Bench::up_with(Rules { renew_ns: 1_000 * MS, drain_ns: 30 * MS, ..rules() });
         let token = bench.place();
         if by_shutdown {
             let event = json!({"event": {"e": "serverShutdown", "E": 1}});

@@ -84,7 +84,8 @@ fn after_a_restart_orders_that_are_over_are_learned_by_name() {
     reply(&mut bench, "openOrders.status", json!([row(78, &format!("{NAME}-2"), "NEW", "0.2")]));
     let trades = json!([trade(5, 77, "0.4"), trade(6, 78, "0.2"), trade(4, 70, "1")]);
     reply(&mut bench, "myTrades", trades);
-    let all = json!([row(70, "web_1", "FILLED", "1"), row(77, &format!("{NAME}c"), "CANCELED", "0.4")]);
+    let all =
+        json!([row(70, "web_1", "FILLED", "1"), row(77, &format!("{NAME}c"), "CANCELED", "0.4")]);
     assert_eq!(reply(&mut bench, "allOrders", all)["orderId"], 70);
     reply(&mut bench, "myTrades", json!([]));
     reply(&mut bench, "account.status", account());
@@ -115,13 +116,10 @@ fn a_pull_that_fails_says_only_that() {
     for step in 0..4 {
         let mut bench = Bench::up();
         pull(&mut bench, 1);
-        for (method, result) in [
-            ("openOrders.status", json!([])),
-            ("myTrades", json!([])),
-            ("myTrades", json!([])),
-        ]
-        .into_iter()
-        .take(step)
+        for (method, result) in
+            [("openOrders.status", json!([])), ("myTrades", json!([])), ("myTrades", json!([]))]
+                .into_iter()
+                .take(step)
         {
             reply(&mut bench, method, result);
         }

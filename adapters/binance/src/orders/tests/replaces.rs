@@ -110,7 +110,10 @@ fn a_half_that_failed_ends_the_order_and_nothing_done_leaves_it() {
     bench.refuse(token, 400, error(-1013, "Filter failure: LOT_SIZE"));
     assert_eq!(bench.told(), ["replace-rejected 1013"]);
     let (_, method, params) = replace(&mut bench, 300_000);
-    assert_eq!((method.as_str(), &params["newClientOrderId"]), ("order.cancelReplace", &json!(format!("{NAME}-2"))));
+    assert_eq!(
+        (method.as_str(), &params["newClientOrderId"]),
+        ("order.cancelReplace", &json!(format!("{NAME}-2")))
+    );
 }
 
 #[test]

@@ -186,7 +186,14 @@ fn strangers_and_garbage_change_nothing() {
     bench.report("web_1", 5, "FILLED", (1, "1", "1"));
     bench.report("tw0400001000000001", 6, "FILLED", (2, "1", "1"));
     bench.report("tw0300001000000001-9999", 7, "FILLED", (3, "1", "1"));
-    for frame in ["", "{", "[]", "{\"id\":\"x\"}", "{\"event\":{}}", "{\"event\":{\"e\":\"executionReport\"}}"] {
+    for frame in [
+        "",
+        "{",
+        "[]",
+        "{\"id\":\"x\"}",
+        "{\"event\":{}}",
+        "{\"event\":{\"e\":\"executionReport\"}}",
+    ] {
         bench.machine.on_frame(LineId(0), frame.as_bytes(), bench.now_ns, &mut bench.script);
     }
     assert_eq!(bench.told(), [""; 0]);

@@ -123,9 +123,19 @@ impl Peers {
         if is_turn_over {
             return self.make_due(id.index);
         }
-        if self.http(id).is_some_and(|http| http.at_end) {
-            // A client that ended its side has heard all answers or does not want them.
-            self.forget(id);
+        let deadline_ns = self.now_ns.saturating_add(self.config.linger_ns_max);
+        let Some(peer) = self.find(id) else { return };
+        match &peer.stage {
+            // Who ends its side while an answer is being made does not want it.
+            Stage::Http(http) if http.at_end && http.pending.is_some() => {
+                peer.stage = Stage::Gone;
+            }
+            Stage::Http(http) if http.at_end => peer.stage.drain(deadline_ns),
+            Stage::Http(_)
+            | Stage::Securing { .. }
+            | Stage::Socket { .. }
+            | Stage::Draining { .. }
+            | Stage::Gone => {}
         }
     }
 

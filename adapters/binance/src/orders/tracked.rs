@@ -113,6 +113,7 @@ impl Leg {
 }
 
 /// What the engine asked about an order and is not answered yet.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each set in its own place")]
 #[derive(Clone, Copy, Debug)]
 pub struct Query {
     /// Generation that is asked for.
@@ -141,6 +142,7 @@ pub struct Replace {
 }
 
 /// An order.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each set in its own place")]
 #[derive(Clone, Debug)]
 pub struct Tracked {
     /// Instrument.

@@ -443,9 +443,8 @@ impl Machine {
         let ended = facts.status.and_then(End::from_status);
         let mut revived = false;
         match (leg.state, ended) {
-            (LegState::Ended(_), _) => {}
+            (LegState::Ended(_), _) | (LegState::Working, None) => {}
             (_, Some(end)) => leg.state = LegState::Ended(end),
-            (LegState::Working, None) => {}
             (LegState::Asked | LegState::Absent, None) => {
                 leg.state = LegState::Working;
                 // The engine believes it gone: it must hear of it, so that it can cancel.

@@ -32,6 +32,14 @@ struct Pulled {
     maker: bool,
 }
 
+/// What follows an answer.
+enum Next {
+    /// The next request.
+    Ask(Ask),
+    /// Nothing is left to ask.
+    Tell,
+}
+
 /// A pull on its way.
 #[derive(Debug)]
 pub(super) struct Pull {
@@ -134,22 +142,29 @@ impl Machine {
             Ask::PullOpen { .. } => self.take_open(bytes, *place),
             Ask::PullTrades { listing, .. } => self.take_trades(listing, bytes, *place),
             Ask::PullOrders { listing, .. } => self.take_orders(listing, bytes, *place),
-            _ => self.take_account(bytes, *place),
+            Ask::PullAccount { .. }
+            | Ask::Time { .. }
+            | Ask::Logon { .. }
+            | Ask::Subscribe { .. }
+            | Ask::Place { .. }
+            | Ask::Cancel { .. }
+            | Ask::Replace { .. }
+            | Ask::Status { .. }
+            | Ask::Trades { .. } => self.take_account(bytes, *place),
         };
         match next {
             None => {
                 self.counters.garbage += 1;
                 self.pull_failed(now_ns);
             }
-            Some(None) => self.learn_pulled(now_ns, courier),
-            Some(Some(step)) => self.pull_step(step, now_ns, courier),
+            Some(Next::Tell) => self.learn_pulled(now_ns, courier),
+            Some(Next::Ask(step)) => self.pull_step(step, now_ns, courier),
         }
     }
 
-    // Each of these takes an answer and says what to ask next; `Some(None)` when nothing is left to ask,
-    // `None` when the answer was not understood.
+    // Each of these takes an answer and says what to do next; `None` when the answer was not understood.
 
-    fn take_open(&mut self, bytes: &[u8], place: Place) -> Option<Option<Ask>> {
+    fn take_open(&mut self, bytes: &[u8], place: Place) -> Option<Next> {
         let rows = answer::result::<Vec<OrderRow<'_>>>(bytes, place, "the open orders").ok()?;
         let mut open = Vec::new();
         for row in &rows {
@@ -166,7 +181,7 @@ impl Machine {
         let pull = self.pull.as_mut()?;
         pull.open = open;
         let id = pull.id;
-        Some(Some(self.trades_step(id, 0)))
+        Some(Next::Ask(self.trades_step(id, 0)))
     }
 
     fn trades_step(&self, pull: u64, listing: usize) -> Ask {
@@ -176,7 +191,7 @@ impl Machine {
         }
     }
 
-    fn take_trades(&mut self, index: usize, bytes: &[u8], place: Place) -> Option<Option<Ask>> {
+    fn take_trades(&mut self, index: usize, bytes: &[u8], place: Place) -> Option<Next> {
         let rows = answer::result::<Vec<TradeRow<'_>>>(bytes, place, "the trades").ok()?;
         let listing = self.listings.get(index)?;
         let pull = self.pull.as_mut()?;
@@ -201,9 +216,9 @@ impl Machine {
         let is_full = u64::try_from(rows.len()).is_ok_and(|count| ROW_COUNT_MAX <= count);
         if let Some(last) = last.filter(|_| is_full) {
             let from = Some(last.saturating_add(1));
-            return Some(Some(Ask::PullTrades { pull: id, listing: index, from }));
+            return Some(Next::Ask(Ask::PullTrades { pull: id, listing: index, from }));
         }
-        Some(Some(match self.unknown_order(index, 0) {
+        Some(Next::Ask(match self.unknown_order(index, 0) {
             Some(from) => Ask::PullOrders { pull: id, listing: index, from },
             None => self.trades_step(id, index + 1),
         }))
@@ -221,7 +236,7 @@ impl Machine {
             .min()
     }
 
-    fn take_orders(&mut self, index: usize, bytes: &[u8], place: Place) -> Option<Option<Ask>> {
+    fn take_orders(&mut self, index: usize, bytes: &[u8], place: Place) -> Option<Next> {
         let rows = answer::result::<Vec<OrderRow<'_>>>(bytes, place, "the orders").ok()?;
         let listing = self.listings.get(index)?;
         let (price_scale, quantity_scale) = (listing.price_scale, listing.quantity_scale);
@@ -235,7 +250,7 @@ impl Machine {
         let id = self.pull.as_ref()?.id;
         let is_full = u64::try_from(rows.len()).is_ok_and(|count| ROW_COUNT_MAX <= count);
         let next = highest.filter(|_| is_full).map(|highest| highest.saturating_add(1));
-        Some(Some(match next.and_then(|from| self.unknown_order(index, from)) {
+        Some(Next::Ask(match next.and_then(|from| self.unknown_order(index, from)) {
             Some(from) => Ask::PullOrders { pull: id, listing: index, from },
             None => self.trades_step(id, index + 1),
         }))
@@ -262,7 +277,7 @@ impl Machine {
         true
     }
 
-    fn take_account(&mut self, bytes: &[u8], place: Place) -> Option<Option<Ask>> {
+    fn take_account(&mut self, bytes: &[u8], place: Place) -> Option<Next> {
         let account = answer::result::<AccountRows<'_>>(bytes, place, "the account").ok()?;
         let pull = self.pull.as_mut()?;
         for row in &account.balances {
@@ -271,7 +286,7 @@ impl Machine {
                 pull.balances.insert(asset.to_string(), row.total_e8().ok()?);
             }
         }
-        Some(None)
+        Some(Next::Tell)
     }
 
     // Telling.

@@ -14,7 +14,7 @@ use engine::event::{Event, ReportCode, Side, flags};
 
 use crate::answer::{self, OrderRow, TradeRow};
 use crate::errors::{Reason, Verdict};
-use crate::orders::tracked::{LegState, Query, Tracked};
+use crate::orders::tracked::{Leg, LegState, Query, Tracked};
 
 use super::answers::Outcome;
 use super::{Ask, Courier, Machine};
@@ -69,7 +69,7 @@ impl Machine {
         let generation_max = self.rules.generation_max;
         let Some(tracked) = self.orders.get_mut(&order) else { return };
         let Some(mut query) = tracked.query else { return };
-        while tracked.leg(query.generation).is_some_and(|leg| leg.is_closed()) {
+        while tracked.leg(query.generation).is_some_and(Leg::is_closed) {
             query.generation += 1;
             query.by_cancel = false;
         }
@@ -280,6 +280,10 @@ impl Machine {
     fn conclude(&mut self, order: u64, now_ns: u64, courier: &mut dyn Courier) {
         let Some(tracked) = self.orders.get_mut(&order) else { return };
         let for_engine = tracked.query.take().is_some_and(|query| query.for_engine);
+        if for_engine {
+            // Whoever asks is in doubt of the terms too; they are told again.
+            tracked.engine_legs = 1;
+        }
         // Of an earlier life it is not known whether a replace was on its way; no later generation was found.
         tracked.replace_doubt |= std::mem::take(&mut tracked.learned) && for_engine;
         // Whoever finds it knows that it was accepted.

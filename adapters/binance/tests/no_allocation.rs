@@ -81,14 +81,14 @@ fn check(mut decoder: Decoder, frames: &[Vec<u8>]) {
     let mut apply = |event: Event| {
         event_count += 1;
         if event.kind == Kind::LEVEL {
-            book.set(event.side(), event.price, event.quantity).unwrap();
+            book.set(event.side(), event.price, event.quantity).expect("the level fits the book");
         }
     };
     let mut allocation_counts = Vec::new();
     for round in &mut rounds {
         let before = ALLOCATION_COUNT.get();
         for frame in round {
-            decoder.decode(frame, 1, &mut apply).unwrap();
+            decoder.decode(frame, 1, &mut apply).expect("the frame is sound");
         }
         allocation_counts.push(ALLOCATION_COUNT.get() - before);
     }

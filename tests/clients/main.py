@@ -1,0 +1,116 @@
+"""Proof by strangers: clients written by others trade against `tickwheel venue`.
+
+    main.py --binary PATH [--seed N] [CASE..]     cases such as `ccxt.book`, or `ccxt`, or `book`
+    main.py --list
+
+Each case has a fresh venue. The output ends with `N passed, N failed`; a failure shows its seed and what the
+venue said.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import inspect
+import sys
+import time
+import traceback
+import warnings
+
+import scenario
+import with_ccxt
+import with_python_binance
+import with_sdk
+from trader import check
+from venue import Venue
+
+CASE_TIMEOUT_S = 90
+MODULES = [with_ccxt, with_python_binance, with_sdk]
+# Scenario and the venue's arguments for it. 0 %: no generated participant acts.
+STILL, MOVING = ("--speed", 0), ()
+SCENARIOS = [
+    ("life", scenario.life, STILL),
+    ("refusals", scenario.refusals, STILL),
+    ("book", scenario.book, MOVING),
+    ("reports", scenario.reports, MOVING),
+]
+
+
+def cases():
+    """Name, scenario, module, arguments of the venue, and whether it runs over TLS."""
+    for module in MODULES:
+        for name, play, arguments in SCENARIOS:
+            yield f"{module.NAME}.{name}", play, module, arguments, False
+    yield "ccxt.life-over-tls", scenario.life, with_ccxt, STILL, True
+    yield "ccxt.book-over-tls", scenario.book, with_ccxt, MOVING, True
+
+
+async def play_case(venue, play, module, is_tls):
+    """Two traders of one client, and the scenario."""
+    async with contextlib.AsyncExitStack() as stack:
+        more = {}
+        if is_tls:
+            check("ca_file" in venue.said, "the venue names no ca_file")
+            more["tls"] = venue.said["ca_file"]
+        traders = [await stack.enter_async_context(module.Trader(venue, account, **more)) for account in venue.accounts]
+        arguments = [venue, traders]
+        if "module" in inspect.signature(play).parameters:
+            arguments.append(module)
+        return await play(*arguments)
+
+
+async def run_case(binary, seed, case):
+    """One case against its own venue. Returns what it has to say; raises when it failed."""
+    _, play, module, arguments, is_tls = case
+    venue = Venue(binary, seed, arguments)
+    try:
+        async with venue:
+            return await asyncio.wait_for(play_case(venue, play, module, is_tls), CASE_TIMEOUT_S)
+    except BaseException as error:
+        error.add_note(f"seed {seed}; command: {' '.join(venue.command)}")
+        words = venue.last_words() if venue.process else ""
+        error.add_note(f"the venue's stderr:\n{words}" if words else "the venue's stderr is empty")
+        raise
+
+
+def is_chosen(name, words):
+    """A case is named whole, by its client or by its scenario."""
+    return not words or name in words or any(part in words for part in name.split(".", 1))
+
+
+def main():
+    parser = argparse.ArgumentParser(description="clients of others against tickwheel venue")
+    parser.add_argument("case", nargs="*", help="such as ccxt.book, ccxt, or book; all without any")
+    parser.add_argument("--binary", help="the tickwheel binary")
+    parser.add_argument("--seed", type=int, default=7, help="seed of the first case; each next one has the next")
+    parser.add_argument("--list", action="store_true", help="names the cases")
+    options = parser.parse_args()
+    every = list(cases())
+    if options.list:
+        print("\n".join(case[0] for case in every))
+        return 0
+    chosen = [(index, case) for index, case in enumerate(every) if is_chosen(case[0], options.case)]
+    if not chosen or not options.binary:
+        parser.error("no such case (--list names them)" if options.binary else "--binary is missing")
+    # Their warnings are not ours to mend.
+    warnings.simplefilter("ignore")
+    passed = failed = 0
+    begin = time.monotonic()
+    for index, case in chosen:
+        seed, case_begin = options.seed + index, time.monotonic()
+        try:
+            said = asyncio.run(run_case(options.binary, seed, case))
+        except Exception:
+            failed += 1
+            print(f"FAILED {case[0]} (seed {seed}, {time.monotonic() - case_begin:.1f} s)", flush=True)
+            traceback.print_exc(file=sys.stdout)
+        else:
+            passed += 1
+            said = f": {said}" if said else ""
+            print(f"passed {case[0]} (seed {seed}, {time.monotonic() - case_begin:.1f} s){said}", flush=True)
+    print(f"{time.monotonic() - begin:.1f} s")
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

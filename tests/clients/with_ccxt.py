@@ -1,0 +1,151 @@
+"""ccxt and ccxt.pro: unified names (`BTC/USDT`, open/closed/canceled), numbers as floats."""
+
+import ccxt
+import ccxt.pro
+
+from trader import BASE, QUOTE, SYMBOL, Book, Fill, Order, decimal
+
+PAIR = f"{BASE}/{QUOTE}"
+NAME = "ccxt"
+
+# What the venue refuses, and how ccxt tells its users.
+REFUSALS = {
+    "bad signature": (ccxt.AuthenticationError, "-1022"),
+    "insufficient balance": (ccxt.InsufficientFunds, "insufficient balance"),
+    "filter failure": (ccxt.InvalidOrder, "Filter failure: NOTIONAL"),
+    "unknown order to cancel": (ccxt.OrderNotFound, "-2011"),
+    "unknown order to look at": (ccxt.OrderNotFound, "-2013"),
+    "duplicate client id": (ccxt.InvalidOrder, "Duplicate order sent."),
+}
+
+
+class Exchange(ccxt.pro.binance):
+    """ccxt's Binance, pointed elsewhere, with a record of the execution reports that pass through it."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.seen_reports = []
+
+    def get_exceptions_by_url(self, url, exactOrBroad):
+        """ccxt chooses its table of spot errors by the venue's public host name."""
+        return super().get_exceptions_by_url("https://api.binance.com/", exactOrBroad)
+
+    def handle_order_update(self, client, message):
+        """Every report, before ccxt merges those of one order."""
+        if message.get("e") == "executionReport":
+            self.seen_reports.append(message)
+        return super().handle_order_update(client, message)
+
+
+def exchange(venue, account, tls=None):
+    """A client of one account."""
+    where = venue.said if tls is None else {name: venue.said[name + "_tls"] for name in ("rest", "stream", "ws_api")}
+    config = {"apiKey": account.api_key, "secret": account.secret, "enableRateLimit": False}
+    if tls is not None:
+        config["cafile"] = tls
+    made = Exchange(config)
+    made.options.update(
+        {"defaultType": "spot", "fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False, "fetchMargins": False}
+    )
+    for key in list(made.urls["api"]):
+        if key in ("public", "private", "v1"):
+            made.urls["api"][key] = where["rest"] + "/api/v3"
+        elif key.startswith("sapi"):
+            made.urls["api"][key] = where["rest"] + "/sapi/v1"
+    made.urls["api"]["ws"]["spot"] = where["stream"] + "/ws"
+    made.urls["api"]["ws"]["ws-api"]["spot"] = where["ws_api"]
+    return made
+
+
+def order(found):
+    """ccxt's order in the words of the wire."""
+    filled = decimal(found["filled"])
+    words = {"closed": "FILLED", "canceled": "CANCELED", "expired": "EXPIRED"}
+    status = words.get(found["status"]) or ("PARTIALLY_FILLED" if filled else "NEW")
+    return Order(str(found["id"]), found["clientOrderId"], status, filled)
+
+
+class Trader:
+    """One account through ccxt."""
+
+    def __init__(self, venue, account, tls=None):
+        self.venue, self.account = venue, account
+        self.client = exchange(venue, account, tls)
+
+    async def __aenter__(self):
+        try:
+            await self.client.load_markets()
+        except BaseException:
+            await self.client.close()
+            raise
+        return self
+
+    async def __aexit__(self, kind, error, trace):
+        await self.client.close()
+
+    async def place(self, side, quantity, price, client_id, force="GTC"):
+        params = {"newClientOrderId": client_id, "timeInForce": force}
+        placed = await self.client.create_order(PAIR, "limit", side.lower(), float(quantity), float(price), params)
+        return order(placed)
+
+    async def market(self, side, quantity):
+        return order(await self.client.create_order(PAIR, "market", side.lower(), float(quantity)))
+
+    async def cancel(self, order_id):
+        return order(await self.client.cancel_order(order_id, PAIR))
+
+    async def look(self, order_id):
+        return order(await self.client.fetch_order(order_id, PAIR))
+
+    async def open_ids(self):
+        return [str(found["id"]) for found in await self.client.fetch_open_orders(PAIR)]
+
+    async def balances(self):
+        found = await self.client.fetch_balance()
+        return {asset: (decimal(found[asset]["free"]), decimal(found[asset]["used"])) for asset in (BASE, QUOTE)}
+
+    async def fills(self):
+        found = await self.client.fetch_my_trades(PAIR)
+        return [
+            Fill(
+                str(one["id"]), str(one["order"]), decimal(one["price"]), decimal(one["amount"]),
+                decimal(one["fee"]["cost"]), one["fee"]["currency"], one["takerOrMaker"] == "maker",
+            )
+            for one in found
+        ]
+
+    async def rates(self):
+        """Maker and taker fee."""
+        found = await self.client.fetch_balance()
+        rates = found["info"]["commissionRates"]
+        return decimal(rates["maker"]), decimal(rates["taker"])
+
+    def stranger(self):
+        """The same key with a wrong secret."""
+        wrong = type(self.account)(self.account.api_key, "x" * len(self.account.secret))
+        return Trader(self.venue, wrong)
+
+    async def start_reports(self):
+        """The user stream; returns once it is subscribed."""
+        await self.client.authenticate({"type": "spot"})
+
+    def reports(self):
+        """Execution reports so far, oldest first, and the last word on each balance."""
+        balance = self.client.balance.get("spot", {})
+        words = {asset: balance[asset] for asset in (BASE, QUOTE) if asset in balance}
+        return list(self.client.seen_reports), {
+            asset: (decimal(one["free"]), decimal(one["used"])) for asset, one in words.items()
+        }
+
+    async def books(self):
+        """The book that ccxt keeps, after each of its updates."""
+        while True:
+            book = await self.client.watch_order_book(PAIR)
+            sides = [{decimal(row[0]): decimal(row[1]) for row in book[side]} for side in ("bids", "asks")]
+            yield Book(book["nonce"], sides[0], sides[1])
+
+
+def is_refusal(error, what):
+    """Whether the client's exception is the right one for it."""
+    kind, words = REFUSALS[what]
+    return isinstance(error, kind) and words in str(error)

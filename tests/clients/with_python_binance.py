@@ -1,0 +1,131 @@
+"""python-binance: AsyncClient, BinanceSocketManager and DepthCacheManager."""
+
+import asyncio
+from decimal import Decimal
+
+from binance import AsyncClient, BinanceSocketManager, DepthCacheManager
+from binance.exceptions import BinanceAPIException
+
+from trader import BASE, QUOTE, SYMBOL, Book, Fill, Order
+
+NAME = "python-binance"
+
+# Code and words of the client's exception.
+REFUSALS = {
+    "bad signature": (-1022, "Signature"),
+    "insufficient balance": (-2010, "Account has insufficient balance for requested action."),
+    "filter failure": (-1013, "Filter failure: NOTIONAL"),
+    "price off the tick": (-1013, "Filter failure: PRICE_FILTER"),
+    "quantity off the step": (-1013, "Filter failure: LOT_SIZE"),
+    "unknown order to cancel": (-2011, "Unknown order sent."),
+    "unknown order to look at": (-2013, "Order does not exist."),
+    "duplicate client id": (-2010, "Duplicate order sent."),
+}
+
+
+def order(found):
+    """An answer of the REST or WebSocket API. A cancel's answer has our id in origClientOrderId."""
+    client_id = found.get("origClientOrderId") or found["clientOrderId"]
+    return Order(str(found["orderId"]), client_id, found["status"], Decimal(found["executedQty"]))
+
+
+class Trader:
+    """One account through python-binance. Orders go over the WebSocket API, cancels over REST."""
+
+    def __init__(self, venue, account):
+        self.venue, self.account = venue, account
+        # The addresses are attributes of the classes.
+        AsyncClient.API_URL = venue.rest + "/api"
+        AsyncClient.WS_API_URL = venue.ws_api
+        BinanceSocketManager.STREAM_URL = venue.stream + "/"
+        self.seen_reports, self.seen_balances = [], {}
+        self.user_socket, self.listener = None, None
+
+    async def __aenter__(self):
+        self.client = await AsyncClient.create(self.account.api_key, self.account.secret)
+        self.sockets = BinanceSocketManager(self.client)
+        return self
+
+    async def __aexit__(self, kind, error, trace):
+        if self.listener is not None:
+            self.listener.cancel()
+            await self.user_socket.__aexit__(kind, error, trace)
+        await self.client.close_connection()
+
+    async def place(self, side, quantity, price, client_id, force="GTC"):
+        return order(
+            await self.client.ws_create_order(
+                symbol=SYMBOL, side=side, type="LIMIT", timeInForce=force, quantity=str(quantity),
+                price=str(price), newClientOrderId=client_id, newOrderRespType="FULL",
+            )
+        )
+
+    async def market(self, side, quantity):
+        return order(await self.client.create_order(symbol=SYMBOL, side=side, type="MARKET", quantity=str(quantity)))
+
+    async def cancel(self, order_id):
+        return order(await self.client.cancel_order(symbol=SYMBOL, orderId=order_id))
+
+    async def look(self, order_id):
+        return order(await self.client.get_order(symbol=SYMBOL, orderId=order_id))
+
+    async def open_ids(self):
+        return [str(found["orderId"]) for found in await self.client.get_open_orders(symbol=SYMBOL)]
+
+    async def balances(self):
+        found = await self.client.get_account()
+        words = {one["asset"]: (Decimal(one["free"]), Decimal(one["locked"])) for one in found["balances"]}
+        return {asset: words[asset] for asset in (BASE, QUOTE)}
+
+    async def fills(self):
+        return [
+            Fill(
+                str(one["id"]), str(one["orderId"]), Decimal(one["price"]), Decimal(one["qty"]),
+                Decimal(one["commission"]), one["commissionAsset"], one["isMaker"],
+            )
+            for one in await self.client.get_my_trades(symbol=SYMBOL)
+        ]
+
+    async def rates(self):
+        found = (await self.client.get_account())["commissionRates"]
+        return Decimal(found["maker"]), Decimal(found["taker"])
+
+    def stranger(self):
+        wrong = type(self.account)(self.account.api_key, "x" * len(self.account.secret))
+        return Trader(self.venue, wrong)
+
+    async def start_reports(self):
+        self.user_socket = self.sockets.user_socket()
+        await self.user_socket.__aenter__()
+        self.listener = asyncio.get_running_loop().create_task(self.listen())
+
+    async def listen(self):
+        while True:
+            event = await self.user_socket.recv()
+            if event["e"] == "executionReport":
+                self.seen_reports.append(event)
+            elif event["e"] == "outboundAccountPosition":
+                for one in event["B"]:
+                    self.seen_balances[one["a"]] = (Decimal(one["f"]), Decimal(one["l"]))
+            elif event["e"] == "error":
+                raise AssertionError(f"the user stream failed: {event}")
+
+    def reports(self):
+        if self.listener.done():
+            self.listener.result()
+        words = {asset: self.seen_balances[asset] for asset in (BASE, QUOTE) if asset in self.seen_balances}
+        return list(self.seen_reports), words
+
+    async def books(self):
+        manager = DepthCacheManager(self.client, SYMBOL, limit=5000, conv_type=Decimal, ws_interval=100)
+        async with manager:
+            while True:
+                cache = await manager.recv()
+                if isinstance(cache, dict):
+                    raise AssertionError(f"the depth stream failed: {cache}")
+                yield Book(manager._last_update_id, dict(cache.get_bids()), dict(cache.get_asks()))
+
+
+def is_refusal(error, what):
+    code, words = REFUSALS[what]
+    return isinstance(error, BinanceAPIException) and error.code == code and words in error.message

@@ -1,0 +1,176 @@
+"""binance-sdk-spot, the official Python SDK: REST (blocking), WebSocket streams and WebSocket API."""
+
+import asyncio
+from decimal import Decimal
+
+from binance_common.configuration import (
+    ConfigurationRestAPI,
+    ConfigurationWebSocketAPI,
+    ConfigurationWebSocketStreams,
+)
+from binance_common.errors import BadRequestError, ClientError
+from binance_sdk_spot.spot import Spot
+
+from trader import BASE, QUOTE, SYMBOL, Book, Fill, Order, check
+
+NAME = "sdk"
+
+REFUSALS = {
+    "bad signature": (-1022, "Signature"),
+    "insufficient balance": (-2010, "Account has insufficient balance for requested action."),
+    "filter failure": (-1013, "Filter failure: NOTIONAL"),
+    "price off the tick": (-1013, "Filter failure: PRICE_FILTER"),
+    "quantity off the step": (-1013, "Filter failure: LOT_SIZE"),
+    "unknown order to cancel": (-2011, "Unknown order sent."),
+    "unknown order to look at": (-2013, "Order does not exist."),
+    "duplicate client id": (-2010, "Duplicate order sent."),
+}
+
+
+def order(found):
+    """A model of the SDK; a cancel's answer has our id in orig_client_order_id."""
+    client_id = getattr(found, "orig_client_order_id", None) or found.client_order_id
+    return Order(str(found.order_id), client_id, found.status, Decimal(found.executed_qty))
+
+
+class Trader:
+    """One account through the SDK."""
+
+    def __init__(self, venue, account):
+        self.venue, self.account = venue, account
+        keys = {"api_key": account.api_key, "api_secret": account.secret}
+        self.client = Spot(
+            config_rest_api=ConfigurationRestAPI(base_path=venue.rest, timeout=5000, retries=0, **keys),
+            config_ws_api=ConfigurationWebSocketAPI(stream_url=venue.ws_api, **keys),
+            config_ws_streams=ConfigurationWebSocketStreams(stream_url=venue.stream + "/stream"),
+        )
+        self.seen_reports, self.seen_balances = [], {}
+        self.has_ws_api, self.broken = False, None
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, kind, error, trace):
+        if self.has_ws_api:
+            await self.client.websocket_api.close_connection()
+
+    async def call(self, method, **arguments):
+        """A REST call; the SDK blocks, so it has a thread."""
+        answer = await asyncio.to_thread(getattr(self.client.rest_api, method), **arguments)
+        return answer.data()
+
+    async def place(self, side, quantity, price, client_id, force="GTC"):
+        return order(
+            await self.call(
+                "new_order", symbol=SYMBOL, side=side, type="LIMIT", time_in_force=force,
+                quantity=float(quantity), price=float(price), new_client_order_id=client_id,
+            )
+        )
+
+    async def market(self, side, quantity):
+        return order(
+            await self.call("new_order", symbol=SYMBOL, side=side, type="MARKET", quantity=float(quantity))
+        )
+
+    async def cancel(self, order_id):
+        return order(await self.call("delete_order", symbol=SYMBOL, order_id=int(order_id)))
+
+    async def look(self, order_id):
+        return order(await self.call("get_order", symbol=SYMBOL, order_id=int(order_id)))
+
+    async def open_ids(self):
+        return [str(found.order_id) for found in await self.call("get_open_orders", symbol=SYMBOL)]
+
+    async def balances(self):
+        found = await self.call("get_account")
+        words = {one.asset: (Decimal(one.free), Decimal(one.locked)) for one in found.balances}
+        return {asset: words[asset] for asset in (BASE, QUOTE)}
+
+    async def fills(self):
+        return [
+            Fill(
+                str(one.id), str(one.order_id), Decimal(one.price), Decimal(one.qty),
+                Decimal(one.commission), one.commission_asset, one.is_maker,
+            )
+            for one in await self.call("my_trades", symbol=SYMBOL)
+        ]
+
+    async def rates(self):
+        found = (await self.call("account_commission", symbol=SYMBOL)).standard_commission
+        return Decimal(found.maker), Decimal(found.taker)
+
+    def stranger(self):
+        wrong = type(self.account)(self.account.api_key, "x" * len(self.account.secret))
+        return Trader(self.venue, wrong)
+
+    async def start_reports(self):
+        await self.client.websocket_api.create_connection()
+        self.has_ws_api = True
+        answer = await self.client.websocket_api.user_data_stream_subscribe_signature()
+        answer.stream.on("message", self.heard)
+
+    def heard(self, event):
+        """An event as a model; a payload that no model fits arrives as it was sent."""
+        found = event.actual_instance
+        name = type(found).__name__
+        if name == "ExecutionReport":
+            self.seen_reports.append({key: value for key, value in found.to_dict().items() if value is not None})
+        elif name == "OutboundAccountPosition":
+            for one in found.B:
+                self.seen_balances[one.a] = (Decimal(one.f), Decimal(one.l))
+        else:
+            self.broken = f"the SDK has no model for {event}"
+
+    def reports(self):
+        check(self.broken is None, self.broken)
+        words = {asset: self.seen_balances[asset] for asset in (BASE, QUOTE) if asset in self.seen_balances}
+        return list(self.seen_reports), words
+
+    async def books(self):
+        """The documented algorithm over the SDK's stream and snapshot; the SDK keeps no book itself."""
+        events = asyncio.Queue()
+        streams = self.client.websocket_streams
+        await streams.create_connection()
+        try:
+            handle = await streams.diff_book_depth(symbol=SYMBOL.lower(), update_speed="100ms")
+            handle.on("message", events.put_nowait)
+            event = await events.get()
+            book = None
+            while book is None or book.id < event.U - 1:
+                snapshot = await self.call("depth", symbol=SYMBOL, limit=5000)
+                book = Book(snapshot.last_update_id, levels(snapshot.bids), levels(snapshot.asks))
+            while True:
+                if event.u > book.id:
+                    check(event.U <= book.id + 1, f"gap: {event.U} after {book.id}")
+                    apply(book.bids, event.b)
+                    apply(book.asks, event.a)
+                    book.id = event.u
+                    yield book
+                event = await events.get()
+        finally:
+            await streams.close_connection()
+
+
+def levels(rows):
+    """Rows of a snapshot or a diff: price to quantity."""
+    return {Decimal(price): Decimal(quantity) for price, quantity in map(list, map(unwrap, rows))}
+
+
+def unwrap(row):
+    """A row is a plain list, or a model around one."""
+    return getattr(row, "root", row)
+
+
+def apply(side, rows):
+    """Absolute quantities; 0 removes."""
+    for price, quantity in levels(rows).items():
+        if quantity:
+            side[price] = quantity
+        else:
+            side.pop(price, None)
+
+
+def is_refusal(error, what):
+    code, words = REFUSALS[what]
+    kind = isinstance(error, (BadRequestError, ClientError)) or type(error).__name__ == "UnauthorizedError"
+    return kind and error.status_code == code and words in error.error_message

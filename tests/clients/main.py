@@ -9,8 +9,11 @@ venue said.
 
 import argparse
 import asyncio
+import collections
 import contextlib
 import inspect
+import logging
+import os
 import sys
 import time
 import traceback
@@ -44,6 +47,19 @@ def cases():
     yield "ccxt.book-over-tls", scenario.book, with_ccxt, MOVING, True
 
 
+class Kept(logging.Handler):
+    """What the clients log, to be shown with a failure and not otherwise."""
+
+    LINES_MAX = 200
+
+    def __init__(self):
+        super().__init__(logging.WARNING)
+        self.lines = collections.deque(maxlen=self.LINES_MAX)
+
+    def emit(self, record):
+        self.lines.append(f"{record.name}: {record.getMessage()}")
+
+
 async def play_case(venue, play, module, is_tls):
     """Two traders of one client, and the scenario."""
     async with contextlib.AsyncExitStack() as stack:
@@ -72,6 +88,17 @@ async def run_case(binary, seed, case):
         raise
 
 
+def words_of(error):
+    """What failed, where in our files, and with what a client it came from."""
+    lines = traceback.format_exception(error)
+    here = os.path.dirname(os.path.abspath(__file__))
+    frames = [f"{os.path.basename(at.filename)}:{at.lineno}" for at in traceback.extract_tb(error.__traceback__) if at.filename.startswith(here)]
+    # An expectation of ours says what it wants; anything else is shown whole.
+    if isinstance(error, AssertionError):
+        lines = [f"{error}\n"] + [note + "\n" for note in error.__notes__]
+    return "  at " + " > ".join(frames) + "\n  " + "".join(lines).rstrip().replace("\n", "\n  ")
+
+
 def is_chosen(name, words):
     """A case is named whole, by its client or by its scenario."""
     return not words or name in words or any(part in words for part in name.split(".", 1))
@@ -93,16 +120,20 @@ def main():
         parser.error("no such case (--list names them)" if options.binary else "--binary is missing")
     # Their warnings are not ours to mend.
     warnings.simplefilter("ignore")
+    kept = Kept()
+    logging.getLogger().addHandler(kept)
     passed = failed = 0
     begin = time.monotonic()
     for index, case in chosen:
         seed, case_begin = options.seed + index, time.monotonic()
+        kept.lines.clear()
         try:
             said = asyncio.run(run_case(options.binary, seed, case))
-        except Exception:
+        except Exception as error:
             failed += 1
             print(f"FAILED {case[0]} (seed {seed}, {time.monotonic() - case_begin:.1f} s)", flush=True)
-            traceback.print_exc(file=sys.stdout)
+            print(words_of(error))
+            print("".join(f"  the client's log: {line}\n" for line in kept.lines), end="", flush=True)
         else:
             passed += 1
             said = f": {said}" if said else ""

@@ -235,6 +235,11 @@ async def reports(venue, traders):
     }
     asked = {(one.id, one.order, one.price, one.quantity, one.fee, one.fee_asset, one.is_maker) for one in fills}
     equal(told, asked, "trades by events and by request")
+    if hasattr(buyer, "kept"):
+        # A client that keeps orders and trades itself, from the same reports.
+        kept_orders, kept_fills = buyer.kept()
+        equal(kept_orders, orders, "orders in the client's cache")
+        equal(set(kept_fills), set(fills), "trades in the client's cache")
     change = {BASE: Decimal(0), QUOTE: Decimal(0)}
     sides = {str(report["i"]): report["S"] for report in heard}
     for fill in fills:

@@ -1,9 +1,11 @@
 """ccxt and ccxt.pro: unified names (`BTC/USDT`, open/closed/canceled), numbers as floats."""
 
+import asyncio
+
 import ccxt
 import ccxt.pro
 
-from trader import BASE, QUOTE, SYMBOL, Book, Fill, Order, decimal
+from trader import BASE, QUOTE, Book, Fill, Order, decimal, until
 
 PAIR = f"{BASE}/{QUOTE}"
 NAME = "ccxt"
@@ -12,7 +14,7 @@ NAME = "ccxt"
 REFUSALS = {
     "bad signature": (ccxt.AuthenticationError, "-1022"),
     "insufficient balance": (ccxt.InsufficientFunds, "insufficient balance"),
-    "filter failure": (ccxt.InvalidOrder, "Filter failure: NOTIONAL"),
+    "filter failure": (ccxt.BadRequest, "Filter failure: NOTIONAL"),
     "unknown order to cancel": (ccxt.OrderNotFound, "-2011"),
     "unknown order to look at": (ccxt.OrderNotFound, "-2013"),
     "duplicate client id": (ccxt.InvalidOrder, "Duplicate order sent."),
@@ -65,12 +67,21 @@ def order(found):
     return Order(str(found["id"]), found["clientOrderId"], status, filled)
 
 
+def fill(found):
+    """ccxt's own trade."""
+    return Fill(
+        str(found["id"]), str(found["order"]), decimal(found["price"]), decimal(found["amount"]),
+        decimal(found["fee"]["cost"]), found["fee"]["currency"], found["takerOrMaker"] == "maker",
+    )
+
+
 class Trader:
     """One account through ccxt."""
 
     def __init__(self, venue, account, tls=None):
         self.venue, self.account = venue, account
         self.client = exchange(venue, account, tls)
+        self.watching = []
 
     async def __aenter__(self):
         try:
@@ -81,6 +92,9 @@ class Trader:
         return self
 
     async def __aexit__(self, kind, error, trace):
+        for task in self.watching:
+            task.cancel()
+        await asyncio.gather(*self.watching, return_exceptions=True)
         await self.client.close()
 
     async def place(self, side, quantity, price, client_id, force="GTC"):
@@ -105,14 +119,7 @@ class Trader:
         return {asset: (decimal(found[asset]["free"]), decimal(found[asset]["used"])) for asset in (BASE, QUOTE)}
 
     async def fills(self):
-        found = await self.client.fetch_my_trades(PAIR)
-        return [
-            Fill(
-                str(one["id"]), str(one["order"]), decimal(one["price"]), decimal(one["amount"]),
-                decimal(one["fee"]["cost"]), one["fee"]["currency"], one["takerOrMaker"] == "maker",
-            )
-            for one in found
-        ]
+        return [fill(found) for found in await self.client.fetch_my_trades(PAIR)]
 
     async def rates(self):
         """Maker and taker fee."""
@@ -126,16 +133,36 @@ class Trader:
         return Trader(self.venue, wrong)
 
     async def start_reports(self):
-        """The user stream; returns once it is subscribed."""
+        """Orders, trades and balances are watched as a user would; returns once ccxt has a place for balances."""
         await self.client.authenticate({"type": "spot"})
+        for watch in (self.client.watch_orders, self.client.watch_my_trades, self.client.watch_balance):
+            self.watching.append(asyncio.get_running_loop().create_task(self.watch(watch)))
+        await until(lambda: self.alive() and "spot" in self.client.balance, "the watch of balances")
+
+    async def watch(self, watch):
+        while True:
+            await watch()
+
+    def alive(self):
+        """Raises what ended a watch."""
+        for task in self.watching:
+            if task.done():
+                task.result()
+        return True
 
     def reports(self):
         """Execution reports so far, oldest first, and the last word on each balance."""
-        balance = self.client.balance.get("spot", {})
-        words = {asset: balance[asset] for asset in (BASE, QUOTE) if asset in balance}
+        self.alive()
+        kept = self.client.balance["spot"]
+        words = {asset: kept[asset] for asset in (BASE, QUOTE) if asset in kept}
         return list(self.client.seen_reports), {
             asset: (decimal(one["free"]), decimal(one["used"])) for asset, one in words.items()
         }
+
+    def kept(self):
+        """Orders and trades in ccxt's own caches, which it fills from the reports."""
+        orders = {found.id: found for found in map(order, self.client.orders or [])}
+        return orders, [fill(found) for found in self.client.myTrades or []]
 
     async def books(self):
         """The book that ccxt keeps, after each of its updates."""

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from binance import AsyncClient, BinanceSocketManager, DepthCacheManager
 from binance.exceptions import BinanceAPIException
+from binance.ws.constants import WSListenerState
 
 from trader import BASE, QUOTE, SYMBOL, Book, Fill, Order
 
@@ -50,6 +51,10 @@ class Trader:
         if self.listener is not None:
             self.listener.cancel()
             await self.user_socket.__aexit__(kind, error, trace)
+        # Otherwise the client waits 10 s for a last message before it closes.
+        if self.client.ws_api.ws is not None:
+            self.client.ws_api.ws_state = WSListenerState.EXITING
+            await self.client.ws_api.ws.close()
         await self.client.close_connection()
 
     async def place(self, side, quantity, price, client_id, force="GTC"):

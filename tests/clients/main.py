@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import collections
 import contextlib
+import dataclasses
 import inspect
 import logging
 import os
@@ -38,13 +39,28 @@ SCENARIOS = [
 ]
 
 
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One client in one scenario, against a venue of its own."""
+
+    name: str
+    play: object
+    module: object
+    # Of the venue.
+    arguments: tuple
+    trader: object
+    is_tls: bool = False
+
+
 def cases():
-    """Name, scenario, module, arguments of the venue, and whether it runs over TLS."""
+    """Every case, in the order in which they run."""
     for module in MODULES:
         for name, play, arguments in SCENARIOS:
-            yield f"{module.NAME}.{name}", play, module, arguments, False
-    yield "ccxt.life-over-tls", scenario.life, with_ccxt, STILL, True
-    yield "ccxt.book-over-tls", scenario.book, with_ccxt, MOVING, True
+            yield Case(f"{module.NAME}.{name}", play, module, arguments, module.Trader)
+    for module in (with_ccxt, with_sdk):
+        yield Case(f"{module.NAME}.life-over-ws-api", scenario.life, module, STILL, module.WsApiTrader)
+    yield Case("ccxt.life-over-tls", scenario.life, with_ccxt, STILL, with_ccxt.Trader, True)
+    yield Case("ccxt.book-over-tls", scenario.book, with_ccxt, MOVING, with_ccxt.Trader, True)
 
 
 class Kept(logging.Handler):
@@ -60,27 +76,26 @@ class Kept(logging.Handler):
         self.lines.append(f"{record.name}: {record.getMessage()}")
 
 
-async def play_case(venue, play, module, is_tls):
+async def play_case(venue, case):
     """Two traders of one client, and the scenario."""
     async with contextlib.AsyncExitStack() as stack:
         more = {}
-        if is_tls:
+        if case.is_tls:
             check("ca_file" in venue.said, "the venue names no ca_file")
             more["tls"] = venue.said["ca_file"]
-        traders = [await stack.enter_async_context(module.Trader(venue, account, **more)) for account in venue.accounts]
+        traders = [await stack.enter_async_context(case.trader(venue, account, **more)) for account in venue.accounts]
         arguments = [venue, traders]
-        if "module" in inspect.signature(play).parameters:
-            arguments.append(module)
-        return await play(*arguments)
+        if "module" in inspect.signature(case.play).parameters:
+            arguments.append(case.module)
+        return await case.play(*arguments)
 
 
 async def run_case(binary, seed, case):
     """One case against its own venue. Returns what it has to say; raises when it failed."""
-    _, play, module, arguments, is_tls = case
-    venue = Venue(binary, seed, arguments)
+    venue = Venue(binary, seed, case.arguments)
     try:
         async with venue:
-            return await asyncio.wait_for(play_case(venue, play, module, is_tls), CASE_TIMEOUT_S)
+            return await asyncio.wait_for(play_case(venue, case), CASE_TIMEOUT_S)
     except BaseException as error:
         error.add_note(f"seed {seed}; command: {' '.join(venue.command)}")
         words = venue.last_words() if venue.process else ""
@@ -113,9 +128,9 @@ def main():
     options = parser.parse_args()
     every = list(cases())
     if options.list:
-        print("\n".join(case[0] for case in every))
+        print("\n".join(case.name for case in every))
         return 0
-    chosen = [(index, case) for index, case in enumerate(every) if is_chosen(case[0], options.case)]
+    chosen = [(index, case) for index, case in enumerate(every) if is_chosen(case.name, options.case)]
     if not chosen or not options.binary:
         parser.error("no such case (--list names them)" if options.binary else "--binary is missing")
     # Their warnings are not ours to mend.
@@ -131,13 +146,13 @@ def main():
             said = asyncio.run(run_case(options.binary, seed, case))
         except Exception as error:
             failed += 1
-            print(f"FAILED {case[0]} (seed {seed}, {time.monotonic() - case_begin:.1f} s)", flush=True)
+            print(f"FAILED {case.name} (seed {seed}, {time.monotonic() - case_begin:.1f} s)", flush=True)
             print(words_of(error))
             print("".join(f"  the client's log: {line}\n" for line in kept.lines), end="", flush=True)
         else:
             passed += 1
             said = f": {said}" if said else ""
-            print(f"passed {case[0]} (seed {seed}, {time.monotonic() - case_begin:.1f} s){said}", flush=True)
+            print(f"passed {case.name} (seed {seed}, {time.monotonic() - case_begin:.1f} s){said}", flush=True)
     print(f"{time.monotonic() - begin:.1f} s")
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0

@@ -172,6 +172,31 @@ class Trader:
             yield Book(book["nonce"], sides[0], sides[1])
 
 
+class WsApiTrader(Trader):
+    """The same account; every request of an order's life goes over the WebSocket API."""
+
+    async def place(self, side, quantity, price, client_id, force="GTC"):
+        params = {"newClientOrderId": client_id, "timeInForce": force}
+        placed = await self.client.create_order_ws(PAIR, "limit", side.lower(), float(quantity), float(price), params)
+        return order(placed)
+
+    async def cancel(self, order_id):
+        return order(await self.client.cancel_order_ws(order_id, PAIR))
+
+    async def look(self, order_id):
+        return order(await self.client.fetch_order_ws(order_id, PAIR))
+
+    async def open_ids(self):
+        return [str(found["id"]) for found in await self.client.fetch_open_orders_ws(PAIR)]
+
+    async def balances(self):
+        found = await self.client.fetch_balance_ws()
+        return {asset: (decimal(found[asset]["free"]), decimal(found[asset]["used"])) for asset in (BASE, QUOTE)}
+
+    async def fills(self):
+        return [fill(found) for found in await self.client.fetch_my_trades_ws(PAIR)]
+
+
 def is_refusal(error, what):
     """Whether the client's exception is the right one for it."""
     kind, words = REFUSALS[what]

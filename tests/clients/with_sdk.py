@@ -33,6 +33,20 @@ def order(found):
     return Order(str(found.order_id), client_id, found.status, Decimal(found.executed_qty))
 
 
+def balances(found):
+    """Free and locked of both assets."""
+    words = {one.asset: (Decimal(one.free), Decimal(one.locked)) for one in found.balances}
+    return {asset: words[asset] for asset in (BASE, QUOTE)}
+
+
+def fill(found):
+    """An own trade."""
+    return Fill(
+        str(found.id), str(found.order_id), Decimal(found.price), Decimal(found.qty),
+        Decimal(found.commission), found.commission_asset, found.is_maker,
+    )
+
+
 class Trader:
     """One account through the SDK."""
 
@@ -53,6 +67,12 @@ class Trader:
     async def __aexit__(self, kind, error, trace):
         if self.has_ws_api:
             await self.client.websocket_api.close_connection()
+
+    async def connect(self):
+        """The connection of the WebSocket API."""
+        if not self.has_ws_api:
+            await self.client.websocket_api.create_connection()
+            self.has_ws_api = True
 
     async def call(self, method, **arguments):
         """A REST call; the SDK blocks, so it has a thread."""
@@ -82,18 +102,10 @@ class Trader:
         return [str(found.order_id) for found in await self.call("get_open_orders", symbol=SYMBOL)]
 
     async def balances(self):
-        found = await self.call("get_account")
-        words = {one.asset: (Decimal(one.free), Decimal(one.locked)) for one in found.balances}
-        return {asset: words[asset] for asset in (BASE, QUOTE)}
+        return balances(await self.call("get_account"))
 
     async def fills(self):
-        return [
-            Fill(
-                str(one.id), str(one.order_id), Decimal(one.price), Decimal(one.qty),
-                Decimal(one.commission), one.commission_asset, one.is_maker,
-            )
-            for one in await self.call("my_trades", symbol=SYMBOL)
-        ]
+        return [fill(one) for one in await self.call("my_trades", symbol=SYMBOL)]
 
     async def rates(self):
         found = (await self.call("account_commission", symbol=SYMBOL)).standard_commission
@@ -104,8 +116,7 @@ class Trader:
         return Trader(self.venue, wrong)
 
     async def start_reports(self):
-        await self.client.websocket_api.create_connection()
-        self.has_ws_api = True
+        await self.connect()
         answer = await self.client.websocket_api.user_data_stream_subscribe_signature()
         answer.stream.on("message", self.heard)
 
@@ -149,6 +160,42 @@ class Trader:
                 event = await events.get()
         finally:
             await streams.close_connection()
+
+
+class WsApiTrader(Trader):
+    """The same account; every request of an order's life goes over the WebSocket API."""
+
+    async def __aenter__(self):
+        await self.connect()
+        return self
+
+    async def ask(self, method, **arguments):
+        """A request over the socket."""
+        answer = await getattr(self.client.websocket_api, method)(**arguments)
+        return answer.data().result
+
+    async def place(self, side, quantity, price, client_id, force="GTC"):
+        return order(
+            await self.ask(
+                "order_place", symbol=SYMBOL, side=side, type="LIMIT", time_in_force=force,
+                quantity=float(quantity), price=float(price), new_client_order_id=client_id,
+            )
+        )
+
+    async def cancel(self, order_id):
+        return order(await self.ask("order_cancel", symbol=SYMBOL, order_id=int(order_id)))
+
+    async def look(self, order_id):
+        return order(await self.ask("order_status", symbol=SYMBOL, order_id=int(order_id)))
+
+    async def open_ids(self):
+        return [str(found.order_id) for found in await self.ask("open_orders_status", symbol=SYMBOL)]
+
+    async def balances(self):
+        return balances(await self.ask("account_status"))
+
+    async def fills(self):
+        return [fill(one) for one in await self.ask("my_trades", symbol=SYMBOL)]
 
 
 def levels(rows):

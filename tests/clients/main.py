@@ -83,7 +83,7 @@ async def play_case(venue, case):
         if case.is_tls:
             check("ca_file" in venue.said, "the venue names no ca_file")
             more["tls"] = venue.said["ca_file"]
-        traders = [await stack.enter_async_context(case.trader(venue, account, **more)) for account in venue.accounts]
+        traders = [await stack.enter_async_context(case.trader(venue, account, **more)) for account in venue.accounts[:2]]
         arguments = [venue, traders]
         if "module" in inspect.signature(case.play).parameters:
             arguments.append(case.module)

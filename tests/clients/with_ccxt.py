@@ -173,7 +173,8 @@ class Trader:
 
 
 class WsApiTrader(Trader):
-    """The same account; every request of an order's life goes over the WebSocket API."""
+    """The same account; orders go over the WebSocket API. Balances do not: `fetch_balance_ws` of ccxt 4.5.90
+    reads the answer of the spot market as if it were one of futures, and finds no asset in it."""
 
     async def place(self, side, quantity, price, client_id, force="GTC"):
         params = {"newClientOrderId": client_id, "timeInForce": force}
@@ -188,10 +189,6 @@ class WsApiTrader(Trader):
 
     async def open_ids(self):
         return [str(found["id"]) for found in await self.client.fetch_open_orders_ws(PAIR)]
-
-    async def balances(self):
-        found = await self.client.fetch_balance_ws()
-        return {asset: (decimal(found[asset]["free"]), decimal(found[asset]["used"])) for asset in (BASE, QUOTE)}
 
     async def fills(self):
         return [fill(found) for found in await self.client.fetch_my_trades_ws(PAIR)]

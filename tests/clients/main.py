@@ -36,6 +36,7 @@ SCENARIOS = [
     ("refusals", scenario.refusals, STILL),
     ("book", scenario.book, MOVING),
     ("reports", scenario.reports, MOVING),
+    ("trades", scenario.trades, MOVING),
 ]
 
 
@@ -83,7 +84,9 @@ async def play_case(venue, case):
         if case.is_tls:
             check("ca_file" in venue.said, "the venue names no ca_file")
             more["tls"] = venue.said["ca_file"]
-        traders = [await stack.enter_async_context(case.trader(venue, account, **more)) for account in venue.accounts[:2]]
+        traders = []
+        for account in venue.accounts[:2]:
+            traders.append(await stack.enter_async_context(case.trader(venue, account, **more)))
         arguments = [venue, traders]
         if "module" in inspect.signature(case.play).parameters:
             arguments.append(case.module)
@@ -107,7 +110,8 @@ def words_of(error):
     """What failed, where in our files, and with what a client it came from."""
     lines = traceback.format_exception(error)
     here = os.path.dirname(os.path.abspath(__file__))
-    frames = [f"{os.path.basename(at.filename)}:{at.lineno}" for at in traceback.extract_tb(error.__traceback__) if at.filename.startswith(here)]
+    trace = [at for at in traceback.extract_tb(error.__traceback__) if at.filename.startswith(here)]
+    frames = [f"{os.path.basename(at.filename)}:{at.lineno}" for at in trace]
     # An expectation of ours says what it wants; anything else is shown whole.
     if isinstance(error, AssertionError):
         lines = [f"{error}\n"] + [note + "\n" for note in error.__notes__]

@@ -3,6 +3,7 @@
     life       an order: placed, partly filled by the second account, cancelled; money right at each step
     refusals   what the venue refuses reaches the user as the client's own exception
     book       the book that the client keeps equals the venue's, at equal update ids, while the market runs
+    trades     the trade stream tells every trade of the market once, as the trade list has it
     reports    every execution report arrives once, in order, and adds up to the trades and the balances
 """
 
@@ -19,6 +20,8 @@ BOOKS_COMPARED = 5
 # Of the books that the client had lately, so many are kept to be found by their id.
 BOOKS_KEPT = 256
 BOOK_TIMEOUT_S = 40
+# Trades of the market in one run of `trades`.
+TRADES_HEARD = 8
 # Snapshots of the whole book that the plain view may take: 250 of 6,000 weight a minute each.
 SNAPSHOTS_MAX = 23
 
@@ -164,7 +167,8 @@ async def book(venue, traders):
     try:
         async with Plain(venue) as plain, asyncio.timeout(BOOK_TIMEOUT_S):
             while len(compared) < BOOKS_COMPARED:
-                check(plain.snapshots_taken < SNAPSHOTS_MAX, f"ids never met: compared {compared}, had {list(had)[-9:]}")
+                met = f"ids never met: compared {compared}, the client's last {list(had)[-9:]}"
+                check(plain.snapshots_taken < SNAPSHOTS_MAX, met)
                 # Right after a diff the venue's id is most likely still the one that the diff ended with.
                 await next_news()
                 update_id, bids, asks = await plain.depth(SYMBOL)
@@ -250,6 +254,26 @@ async def reports(venue, traders):
     for asset, moved in change.items():
         equal(sum(last[asset]), sum(first[asset]) + moved, f"{asset} by the sum of the trades")
     return f"{len(heard)} reports of {len(ids)} orders, {len(fills)} trades"
+
+
+async def trades(venue, traders):
+    """The market runs. The stream must not leave one out between the first and the last."""
+    heard = []
+    try:
+        async with asyncio.timeout(BOOK_TIMEOUT_S):
+            async for trade in traders[0].trades():
+                heard.append(trade)
+                if len(heard) == TRADES_HEARD:
+                    break
+    except TimeoutError:
+        raise AssertionError(f"only {len(heard)} trades in {BOOK_TIMEOUT_S} s") from None
+    ids = [int(trade[0]) for trade in heard]
+    equal(ids, list(range(ids[0], ids[0] + TRADES_HEARD)), "trade ids")
+    async with Plain(venue) as plain:
+        asked = await plain.get("/api/v3/trades", symbol=SYMBOL, limit=1000)
+    told = {(str(one["id"]), Decimal(one["price"]), Decimal(one["qty"])) for one in asked}
+    check(set(heard) <= told, f"trades of the stream that the list does not have: {set(heard) - told}")
+    return f"{TRADES_HEARD} trades, ids {ids[0]}..{ids[-1]}"
 
 
 async def met_by_the_other(buyer, seller, plain, round_index):

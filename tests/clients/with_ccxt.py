@@ -46,6 +46,8 @@ def exchange(venue, account, tls=None):
     if tls is not None:
         config["cafile"] = tls
     made = Exchange(config)
+    # A watch gives what is new since the last one.
+    made.newUpdates = True
     made.options.update(
         {"defaultType": "spot", "fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False, "fetchMargins": False}
     )
@@ -163,6 +165,12 @@ class Trader:
         """Orders and trades in ccxt's own caches, which it fills from the reports."""
         orders = {found.id: found for found in map(order, self.client.orders or [])}
         return orders, [fill(found) for found in self.client.myTrades or []]
+
+    async def trades(self):
+        """Trades of the market: id, price, quantity."""
+        while True:
+            for one in await self.client.watch_trades(PAIR):
+                yield str(one["id"]), decimal(one["price"]), decimal(one["amount"])
 
     async def books(self):
         """The book that ccxt keeps, after each of its updates."""

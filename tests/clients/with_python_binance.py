@@ -121,6 +121,15 @@ class Trader:
         words = {asset: self.seen_balances[asset] for asset in (BASE, QUOTE) if asset in self.seen_balances}
         return list(self.seen_reports), words
 
+    async def trades(self):
+        """Trades of the market: id, price, quantity."""
+        async with self.sockets.trade_socket(SYMBOL) as socket:
+            while True:
+                event = await socket.recv()
+                if event["e"] != "trade":
+                    raise AssertionError(f"the trade stream failed: {event}")
+                yield str(event["t"]), Decimal(event["p"]), Decimal(event["q"])
+
     async def books(self):
         manager = DepthCacheManager(self.client, SYMBOL, limit=5000, conv_type=Decimal, ws_interval=100)
         async with manager:

@@ -1,6 +1,7 @@
 """binance-sdk-spot, the official Python SDK: REST (blocking), WebSocket streams and WebSocket API."""
 
 import asyncio
+import contextlib
 from decimal import Decimal
 
 from binance_common.configuration import (
@@ -137,14 +138,29 @@ class Trader:
         words = {asset: self.seen_balances[asset] for asset in (BASE, QUOTE) if asset in self.seen_balances}
         return list(self.seen_reports), words
 
-    async def books(self):
-        """The documented algorithm over the SDK's stream and snapshot; the SDK keeps no book itself."""
+    @contextlib.asynccontextmanager
+    async def stream(self, method, **arguments):
+        """The events of a market stream, as models, in a queue."""
         events = asyncio.Queue()
         streams = self.client.websocket_streams
         await streams.create_connection()
         try:
-            handle = await streams.diff_book_depth(symbol=SYMBOL.lower(), update_speed="100ms")
+            handle = await getattr(streams, method)(symbol=SYMBOL.lower(), **arguments)
             handle.on("message", events.put_nowait)
+            yield events
+        finally:
+            await streams.close_connection()
+
+    async def trades(self):
+        """Trades of the market: id, price, quantity."""
+        async with self.stream("trade") as events:
+            while True:
+                event = await events.get()
+                yield str(event.t), Decimal(event.p), Decimal(event.q)
+
+    async def books(self):
+        """The documented algorithm over the SDK's stream and snapshot; the SDK keeps no book itself."""
+        async with self.stream("diff_book_depth", update_speed="100ms") as events:
             event = await events.get()
             book = None
             while book is None or book.id < event.U - 1:
@@ -158,8 +174,6 @@ class Trader:
                     book.id = event.u
                     yield book
                 event = await events.get()
-        finally:
-            await streams.close_connection()
 
 
 class WsApiTrader(Trader):

@@ -20,6 +20,8 @@ BOOKS_COMPARED = 5
 # Of the books that the client had lately, so many are kept to be found by their id.
 BOOKS_KEPT = 256
 BOOK_TIMEOUT_S = 40
+# Times that `reports` places each kind of order.
+ROUNDS = 2
 # Trades of the market in one run of `trades`.
 TRADES_HEARD = 8
 # Snapshots of the whole book that the plain view may take: 250 of 6,000 weight a minute each.
@@ -207,7 +209,7 @@ async def reports(venue, traders):
     await buyer.start_reports()
     ids = []
     async with Plain(venue) as plain:
-        for round_index in range(2):
+        for round_index in range(ROUNDS):
             ids.append((await buyer.market("BUY", Decimal("0.00200"))).id)
             bid, ask, _ = await best(plain)
             low = (bid * Decimal("0.99")).quantize(TICK)
@@ -231,6 +233,10 @@ async def reports(venue, traders):
     check(executions == sorted(set(executions)), f"execution ids are not strictly rising: {executions}")
     for order_id, one in orders.items():
         of_order(order_id, one, [report for report in heard if str(report["i"]) == order_id])
+    named = {report["c"] for report in heard if report["x"] == "NEW"}
+    for round_index in range(ROUNDS):
+        for name in ("rest", "ioc", "met"):
+            check(f"reports-{name}-{round_index}" in named, f"no report with our id reports-{name}-{round_index}")
     equal({str(report["i"]) for report in heard}, set(ids), "orders with reports")
     told = {
         (str(one["t"]), str(one["i"]), Decimal(one["L"]), Decimal(one["l"]), Decimal(one["n"]), one["N"], one["m"])
@@ -242,7 +248,10 @@ async def reports(venue, traders):
     if hasattr(buyer, "kept"):
         # A client that keeps orders and trades itself, from the same reports.
         kept_orders, kept_fills = buyer.kept()
-        equal(kept_orders, orders, "orders in the client's cache")
+        ours = {str(report["i"]): report["c"] for report in heard if report["x"] == "NEW"}
+        expected = {key: (ours[key], one.status, one.filled) for key, one in orders.items()}
+        found = {key: (one.client_id, one.status, one.filled) for key, one in kept_orders.items()}
+        equal(found, expected, "orders in the client's cache, by our ids")
         equal(set(kept_fills), set(fills), "trades in the client's cache")
     change = {BASE: Decimal(0), QUOTE: Decimal(0)}
     sides = {str(report["i"]): report["S"] for report in heard}
@@ -309,5 +318,11 @@ def of_order(order_id, order, heard):
     ends = [report["X"] for report in heard if report["X"] in ("FILLED", "CANCELED", "EXPIRED")]
     equal(ends, [order.status], f"ends of order {order_id}: {words}")
     equal(heard[-1]["X"], order.status, f"the last report of order {order_id}")
+    ours = heard[0]["c"]
     if order.status == "CANCELED":
-        equal(heard[-1]["C"], order.client_id, f"our id in the report of the cancel of order {order_id}")
+        # The cancel has an id of its own, and the order goes by it from then on.
+        equal(heard[-1]["C"], ours, f"our id in the report of the cancel of order {order_id}")
+        equal(heard[-1]["c"], order.client_id, f"the id of the cancel of order {order_id}")
+        check(order.client_id != ours, f"order {order_id} still goes by our id")
+    else:
+        equal({report["c"] for report in heard}, {order.client_id}, f"ids in the reports of order {order_id}")

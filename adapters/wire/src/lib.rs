@@ -12,9 +12,15 @@
 
 pub mod backoff;
 pub mod endpoint;
+pub mod http;
 pub mod poller;
+pub mod rate;
 pub mod recorder;
+pub mod segments;
+pub mod server;
 pub mod session;
+pub mod tls;
+mod transport;
 
 #[cfg(test)]
 mod testing;

@@ -1,4 +1,5 @@
-//! The loop of an I/O thread: one poll, several sessions, and a way to stop it from elsewhere.
+//! The loop of an I/O thread: one poll, several sessions and HTTP clients, and a way to stop it from
+//! elsewhere.
 
 #[cfg(test)]
 mod tests;
@@ -9,9 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use engine::clock::Clock;
-use mio::{Events, Poll, Token, Waker};
+use mio::{Events, Poll, Registry, Token, Waker};
 
 use crate::endpoint::Endpoint;
+use crate::http::client::HttpClient;
+use crate::http::{HttpConfig, HttpId, HttpRequest};
 use crate::session::{ConfigError, Handler, SendError, Session, SessionConfig, SessionId};
 
 const WAKE: Token = Token(usize::MAX);
@@ -35,6 +38,15 @@ pub struct Stopper {
 }
 
 impl Stopper {
+    pub(crate) fn new(registry: &Registry) -> io::Result<Stopper> {
+        let waker = Arc::new(Waker::new(registry, WAKE)?);
+        Ok(Stopper { stopped: Arc::new(AtomicBool::new(false)), waker })
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
     /// Wakes the loop and makes it stop.
     pub fn stop(&self) -> io::Result<()> {
         self.stopped.store(true, Ordering::Release);
@@ -48,7 +60,8 @@ pub struct Poller {
     poll: Poll,
     events: Events,
     sessions: Vec<Session>,
-    /// By session: the system said that it is ready.
+    clients: Vec<HttpClient>,
+    /// By token, even for sessions and odd for clients: the system said that it is ready.
     ready: Vec<bool>,
     stopper: Stopper,
 }
@@ -57,13 +70,14 @@ impl Poller {
     /// A loop without sessions.
     pub fn new() -> io::Result<Poller> {
         let poll = Poll::new()?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+        let stopper = Stopper::new(poll.registry())?;
         Ok(Poller {
             poll,
             events: Events::with_capacity(EVENT_COUNT_MAX),
             sessions: Vec::new(),
+            clients: Vec::new(),
             ready: Vec::new(),
-            stopper: Stopper { stopped: Arc::new(AtomicBool::new(false)), waker },
+            stopper,
         })
     }
 
@@ -75,8 +89,24 @@ impl Poller {
     ) -> Result<SessionId, ConfigError> {
         let id = SessionId(self.sessions.len());
         self.sessions.push(Session::new(id, endpoint, config)?);
-        self.ready.push(false);
+        self.grow_ready();
         Ok(id)
+    }
+
+    /// Adds an HTTP client; the next turn connects it.
+    pub fn add_http(
+        &mut self,
+        endpoint: Endpoint,
+        config: HttpConfig,
+    ) -> Result<HttpId, ConfigError> {
+        let id = HttpId(self.clients.len());
+        self.clients.push(HttpClient::new(id, endpoint, config)?);
+        self.grow_ready();
+        Ok(id)
+    }
+
+    fn grow_ready(&mut self) {
+        self.ready.resize(2 * self.sessions.len().max(self.clients.len()), false);
     }
 
     /// A handle that stops the loop.
@@ -94,6 +124,37 @@ impl Poller {
         self.sessions[id.0].send(text)
     }
 
+    /// Takes a request of a client of this poller; [`Handler::answered`] tells how it ends, once.
+    /// What can be sent is sent at once.
+    pub fn request(&mut self, id: HttpId, request: &HttpRequest<'_>) -> Result<(), SendError> {
+        self.clients[id.0].request(request)
+    }
+
+    /// An HTTP client of this poller.
+    pub fn http(&self, id: HttpId) -> &HttpClient {
+        &self.clients[id.0]
+    }
+
+    /// Drops the connection of a session and makes a new one with the next turn, without a wait.
+    pub fn reconnect(&mut self, id: SessionId) {
+        self.sessions[id.0].reconnect();
+    }
+
+    /// When a session became open; `None` if it is not.
+    pub fn opened_ns(&self, id: SessionId) -> Option<u64> {
+        self.sessions[id.0].opened_ns()
+    }
+
+    /// Ends one session for good.
+    pub fn stop_session(&mut self, id: SessionId, handler: &mut impl Handler) {
+        self.sessions[id.0].stop(handler);
+    }
+
+    /// Ends one HTTP client for good. Its requests are answered as failed.
+    pub fn stop_http(&mut self, id: HttpId, handler: &mut impl Handler) {
+        self.clients[id.0].stop(handler);
+    }
+
     /// One turn: waits at most `timeout` for a socket, a deadline or a stop, then does what is due.
     /// The clock is read, and only here: after a wait the time from before it is not a receive time.
     pub fn run_once(
@@ -102,7 +163,7 @@ impl Poller {
         clock: &Clock,
         handler: &mut impl Handler,
     ) -> io::Result<Turn> {
-        if self.is_stopped() {
+        if self.stopper.is_stopped() {
             return Ok(Turn::Stop);
         }
         self.on_time(clock.now_ns(), handler);
@@ -113,7 +174,7 @@ impl Poller {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Turn::Continue),
             Err(error) => return Err(error),
         }
-        if self.is_stopped() {
+        if self.stopper.is_stopped() {
             return Ok(Turn::Stop);
         }
         for event in &self.events {
@@ -121,38 +182,48 @@ impl Poller {
                 *ready = true;
             }
         }
-        for (session, ready) in self.sessions.iter_mut().zip(&mut self.ready) {
-            if std::mem::take(ready) || session.has_more() {
+        for session in &mut self.sessions {
+            if std::mem::take(&mut self.ready[session.token().0]) || session.has_more() {
                 session.on_ready(clock, handler);
+            }
+        }
+        for client in &mut self.clients {
+            if std::mem::take(&mut self.ready[client.token().0]) || client.has_more() {
+                client.on_ready(clock, handler);
             }
         }
         self.on_time(clock.now_ns(), handler);
         Ok(Turn::Continue)
     }
 
-    /// Ends all sessions for good.
+    /// Ends all sessions and HTTP clients for good.
     pub fn stop_sessions(&mut self, handler: &mut impl Handler) {
         for session in &mut self.sessions {
             session.stop(handler);
         }
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.stopper.stopped.load(Ordering::Acquire)
+        for client in &mut self.clients {
+            client.stop(handler);
+        }
     }
 
     fn on_time(&mut self, now_ns: u64, handler: &mut impl Handler) {
         for session in &mut self.sessions {
             session.on_time(self.poll.registry(), now_ns, handler);
         }
+        for client in &mut self.clients {
+            client.on_time(self.poll.registry(), now_ns, handler);
+        }
     }
 
     fn wait(&self, timeout: Duration, now_ns: u64) -> Duration {
-        if self.sessions.iter().any(Session::has_more) {
+        let has_more = self.sessions.iter().any(Session::has_more)
+            || self.clients.iter().any(HttpClient::has_more);
+        if has_more {
             return Duration::ZERO;
         }
-        let deadline_ns = self.sessions.iter().filter_map(Session::deadline_ns).min();
-        deadline_ns.map_or(timeout, |deadline_ns| {
+        let sessions = self.sessions.iter().filter_map(Session::deadline_ns);
+        let clients = self.clients.iter().filter_map(HttpClient::deadline_ns);
+        sessions.chain(clients).min().map_or(timeout, |deadline_ns| {
             timeout.min(Duration::from_nanos(deadline_ns.saturating_sub(now_ns)))
         })
     }

@@ -13,29 +13,25 @@
 //! Reading is edge triggered: after readiness a session reads until the socket would block, or says
 //! that it has more. Pings are answered by tungstenite with the read that follows them.
 
+mod drive;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use engine::clock::Clock;
-use mio::net::TcpStream;
-use mio::{Interest, Registry, Token};
-use tungstenite::error::{CapacityError, ProtocolError};
-use tungstenite::handshake::client::ClientHandshake;
-use tungstenite::handshake::{HandshakeError, MidHandshake};
-use tungstenite::protocol::frame::coding::CloseCode;
-use tungstenite::protocol::{CloseFrame, WebSocketConfig};
-use tungstenite::{Error, Message, WebSocket};
+use mio::Token;
+use rustls::ClientConfig;
+use tungstenite::protocol::WebSocketConfig;
 
 use crate::backoff::Backoff;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Protocol};
+use crate::http::{HttpAnswer, HttpId};
+use crate::transport::ClientTls;
+use drive::Phase;
 
-/// Messages that one session hands out before the others get their turn. Arbitrary: some hundred
-/// microseconds of decoding.
-const MESSAGES_PER_TURN_MAX: usize = 256;
 /// What a frame to the peer adds to its text: two bytes, eight of length, four of mask.
 const FRAME_OVERHEAD_BYTES_MAX: usize = 14;
 /// The write queue must at least hold a pong of the largest size.
@@ -47,7 +43,7 @@ const READ_BUFFER_SIZE_BYTES: usize = 64 * 1024;
 pub struct SessionConfig {
     /// From the first packet to an open TCP connection.
     pub connect_ns_max: u64,
-    /// From there to the end of the WebSocket handshake.
+    /// From there to the end of the handshakes of TLS and WebSocket.
     pub handshake_ns_max: u64,
     /// An open session that hears nothing at all for so long, not even a ping, is mute.
     pub idle_ns_max: u64,
@@ -63,6 +59,13 @@ pub struct SessionConfig {
     pub write_queue_size_bytes_max: usize,
     /// Sent after each opening, such as subscriptions.
     pub opening_texts: Vec<String>,
+    /// Headers of the upgrade request besides those of the protocol.
+    pub headers: Vec<(String, String)>,
+    /// An open session sends a ping so often, for peers that are to be heard of though they do not
+    /// ping themselves; `None` for never.
+    pub ping_interval_ns: Option<u64>,
+    /// From [`crate::tls`]; needed for `wss://`.
+    pub tls: Option<Arc<ClientConfig>>,
 }
 
 impl Default for SessionConfig {
@@ -78,11 +81,14 @@ impl Default for SessionConfig {
             frame_size_bytes_max: 1 << 20,
             write_queue_size_bytes_max: 64 * 1024,
             opening_texts: Vec::new(),
+            headers: Vec::new(),
+            ping_interval_ns: None,
+            tls: None,
         }
     }
 }
 
-/// What is wrong with a [`SessionConfig`].
+/// What is wrong with a configuration.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// A limit that must be above zero.
@@ -107,6 +113,39 @@ pub enum ConfigError {
         /// What the opening texts take, or the least that works.
         needed: usize,
     },
+    /// A header of the upgrade request is none.
+    #[error("\"{name}\" is no header that can be sent, or its value is not")]
+    Header {
+        /// Its name. The value may be secret.
+        name: String,
+    },
+    /// The endpoint wants TLS and there are no settings for it.
+    #[error("{url} needs TLS and the configuration has no settings for it")]
+    TlsMissing {
+        /// The endpoint.
+        url: String,
+    },
+    /// A WebSocket endpoint for HTTP, or the other way round.
+    #[error("{url} is an endpoint of another protocol")]
+    Protocol {
+        /// The endpoint.
+        url: String,
+    },
+}
+
+/// What TLS needs at `endpoint`, if it is one of `protocol`.
+pub(crate) fn client_tls(
+    endpoint: &Endpoint,
+    protocol: Protocol,
+    tls: Option<&Arc<ClientConfig>>,
+) -> Result<Option<ClientTls>, ConfigError> {
+    let url = || endpoint.url().to_string();
+    if endpoint.protocol() != protocol {
+        return Err(ConfigError::Protocol { url: url() });
+    }
+    let Some(name) = endpoint.server_name() else { return Ok(None) };
+    let config = tls.ok_or_else(|| ConfigError::TlsMissing { url: url() })?;
+    Ok(Some(ClientTls { config: Arc::clone(config), name: name.clone() }))
 }
 
 impl SessionConfig {
@@ -116,6 +155,7 @@ impl SessionConfig {
             ("handshake_ns_max", self.handshake_ns_max),
             ("idle_ns_max", self.idle_ns_max),
             ("backoff_ns_min", self.backoff_ns_min),
+            ("ping_interval_ns", self.ping_interval_ns.unwrap_or(1)),
         ] {
             if value == 0 {
                 return Err(ConfigError::Zero { field });
@@ -240,12 +280,26 @@ pub enum CloseReason {
         /// How long.
         silent_ns: u64,
     },
-    /// `Session::stop`.
+    /// The user asked for a new connection.
+    #[error("a new connection is wanted")]
+    Reconnect,
+    /// The peer ended a connection of HTTP between two answers, as it may.
+    #[error("the peer ended the connection")]
+    Ended,
+    /// The user ended it for good.
     #[error("stopped")]
     Stopped,
 }
 
-/// A change of a session.
+/// The end of the stream within the handshake of TLS is a cut like any other.
+pub(crate) fn tls_reason(error: io::Error) -> CloseReason {
+    match error.kind() == io::ErrorKind::UnexpectedEof {
+        true => CloseReason::Cut,
+        false => CloseReason::Io(error),
+    }
+}
+
+/// A change of a session, or of the connection of an HTTP client.
 #[derive(Debug)]
 pub enum SessionEvent {
     /// A new attempt begins.
@@ -276,7 +330,7 @@ pub enum SessionEvent {
         state: SessionState,
         /// Why.
         why: CloseReason,
-        /// Wait until the next attempt; `None` after `Session::stop`.
+        /// Wait until the next attempt; `None` if there is none by itself.
         retry_ns: Option<u64>,
     },
 }
@@ -322,62 +376,36 @@ pub trait Handler {
     fn frame(&mut self, session: SessionId, frame: Frame<'_>);
     /// A change of state, in order, also in relation to frames.
     fn changed(&mut self, session: SessionId, event: &SessionEvent);
+    /// The end of a request: exactly once for each one that was taken.
+    fn answered(&mut self, http: HttpId, token: u64, answer: HttpAnswer<'_>) {
+        // Nothing, for handlers without requests.
+        let (_, _, _) = (http, token, answer);
+    }
+    /// A change of the connection of an HTTP client.
+    fn http_changed(&mut self, http: HttpId, event: &SessionEvent) {
+        let (_, _) = (http, event);
+    }
 }
 
 /// Why a text was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// The session is not open.
+    /// The session is not open, or the HTTP client is stopped.
     #[error("the session is {state}, not open")]
     NotOpen {
         /// What it is.
         state: SessionState,
     },
-    /// The write queue is full, or the text is longer than it. Nothing of the text is sent.
+    /// The write queue is full, or the text is longer than it; or too many requests are in flight.
+    /// Nothing is sent.
     #[error("the write queue is full")]
     QueueFull,
+    /// The request would not be HTTP: a method, target or header with forbidden bytes.
+    #[error("the request cannot be sent as HTTP")]
+    Malformed,
     /// The connection is broken; the next turn says why.
     #[error("the connection is broken")]
     Broken,
-}
-
-/// Counts reads, so that a frame that was already buffered keeps the time of its read.
-#[derive(Debug)]
-struct Stream {
-    tcp: TcpStream,
-    read_count: u64,
-}
-
-impl Read for Stream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.read_count = self.read_count.wrapping_add(1);
-        self.tcp.read(buffer)
-    }
-}
-
-impl Write for Stream {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.tcp.write(buffer)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.tcp.flush()
-    }
-}
-
-enum Phase {
-    Waiting { retry_at_ns: u64 },
-    Connecting { tcp: TcpStream, deadline_ns: u64 },
-    Handshaking { handshake: Box<MidHandshake<ClientHandshake<Stream>>>, deadline_ns: u64 },
-    Open(Box<OpenSocket>),
-    Stopped,
-}
-
-struct OpenSocket {
-    socket: WebSocket<Stream>,
-    opened_ns: u64,
-    /// Time of the last read that completed a message.
-    heard_ns: u64,
 }
 
 /// A session; owned by a [`crate::poller::Poller`].
@@ -385,12 +413,14 @@ pub struct Session {
     id: SessionId,
     endpoint: Endpoint,
     config: SessionConfig,
+    tls: Option<ClientTls>,
     backoff: Backoff,
     phase: Phase,
     /// Of this attempt or the last one.
     address: SocketAddr,
     attempt_count: usize,
     has_more: bool,
+    reconnects: bool,
 }
 
 impl fmt::Debug for Session {
@@ -410,6 +440,10 @@ impl Session {
         config: SessionConfig,
     ) -> Result<Session, ConfigError> {
         config.check()?;
+        let tls = client_tls(&endpoint, Protocol::WebSocket, config.tls.as_ref())?;
+        for (name, value) in &config.headers {
+            drive::header(name, value).ok_or_else(|| ConfigError::Header { name: name.clone() })?;
+        }
         let backoff =
             Backoff::new(config.backoff_ns_min, config.backoff_ns_max, config.backoff_seed);
         Ok(Session {
@@ -417,10 +451,12 @@ impl Session {
             address: endpoint.address(0),
             endpoint,
             config,
+            tls,
             backoff,
             phase: Phase::Waiting { retry_at_ns: 0 },
             attempt_count: 0,
             has_more: false,
+            reconnects: false,
         })
     }
 
@@ -429,7 +465,7 @@ impl Session {
         match &self.phase {
             Phase::Waiting { .. } => SessionState::Waiting,
             Phase::Connecting { .. } => SessionState::Connecting,
-            Phase::Handshaking { .. } => SessionState::Handshaking,
+            Phase::Securing { .. } | Phase::Handshaking { .. } => SessionState::Handshaking,
             Phase::Open(_) => SessionState::Open,
             Phase::Stopped => SessionState::Stopped,
         }
@@ -440,287 +476,32 @@ impl Session {
         &self.endpoint
     }
 
-    /// When [`Session::on_time`] has something to do; `None` if never.
-    pub(crate) fn deadline_ns(&self) -> Option<u64> {
+    /// When it became open; `None` if it is not.
+    pub fn opened_ns(&self) -> Option<u64> {
         match &self.phase {
-            Phase::Waiting { retry_at_ns } => Some(*retry_at_ns),
-            Phase::Connecting { deadline_ns, .. } | Phase::Handshaking { deadline_ns, .. } => {
-                Some(*deadline_ns)
-            }
-            Phase::Open(open) => Some(open.heard_ns.saturating_add(self.config.idle_ns_max)),
-            Phase::Stopped => None,
+            Phase::Open(open) => Some(open.opened_ns),
+            Phase::Waiting { .. }
+            | Phase::Connecting { .. }
+            | Phase::Securing { .. }
+            | Phase::Handshaking { .. }
+            | Phase::Stopped => None,
         }
     }
 
-    /// Whether [`Session::on_ready`] is due though the socket will not say so again.
-    pub(crate) fn has_more(&self) -> bool {
-        self.has_more
-    }
-
-    /// Sends a text, or queues what the socket does not take.
-    pub fn send(&mut self, text: &str) -> Result<(), SendError> {
-        let state = self.state();
-        let Phase::Open(open) = &mut self.phase else { return Err(SendError::NotOpen { state }) };
-        match open.socket.write(Message::text(text)) {
-            Ok(()) => Ok(()),
-            Err(error) if is_would_block(&error) => Ok(()),
-            Err(Error::WriteBufferFull(_)) => Err(SendError::QueueFull),
-            Err(_) => {
-                // The error comes again with the next read, where there is somebody to tell.
-                self.has_more = true;
-                Err(SendError::Broken)
-            }
-        }
-    }
-
-    /// Begins attempts, ends what took too long.
-    pub(crate) fn on_time(&mut self, registry: &Registry, now_ns: u64, handler: &mut impl Handler) {
-        if self.deadline_ns().is_none_or(|deadline_ns| now_ns < deadline_ns) {
-            return;
-        }
+    /// When something was heard last on an open session, a ping or pong included.
+    pub fn heard_ns(&self) -> Option<u64> {
         match &self.phase {
-            Phase::Waiting { .. } => self.connect(registry, now_ns, handler),
-            Phase::Connecting { .. } => {
-                let limit_ns = self.config.connect_ns_max;
-                self.close(CloseReason::ConnectDeadline { limit_ns }, now_ns, handler);
-            }
-            Phase::Handshaking { .. } => {
-                let limit_ns = self.config.handshake_ns_max;
-                self.close(CloseReason::HandshakeDeadline { limit_ns }, now_ns, handler);
-            }
-            Phase::Open(open) => {
-                let silent_ns = now_ns.saturating_sub(open.heard_ns);
-                handler.changed(self.id, &SessionEvent::Mute { silent_ns });
-                self.close(CloseReason::Mute { silent_ns }, now_ns, handler);
-            }
-            Phase::Stopped => {}
+            Phase::Open(open) => Some(open.heard_ns),
+            Phase::Waiting { .. }
+            | Phase::Connecting { .. }
+            | Phase::Securing { .. }
+            | Phase::Handshaking { .. }
+            | Phase::Stopped => None,
         }
     }
 
-    /// Goes on after the socket became ready. Harmless when it did not.
-    pub(crate) fn on_ready(&mut self, clock: &Clock, handler: &mut impl Handler) {
-        self.has_more = false;
-        if matches!(self.phase, Phase::Connecting { .. }) {
-            self.finish_connect(clock.now_ns(), handler);
-        }
-        if matches!(self.phase, Phase::Handshaking { .. }) {
-            self.go_on_with_handshake(clock.now_ns(), handler);
-        }
-        if let Phase::Open(open) = &mut self.phase {
-            match read(self.id, open, clock, handler) {
-                Ok(has_more) => self.has_more = has_more,
-                Err(why) => self.close(why, clock.now_ns(), handler),
-            }
-        }
-    }
-
-    /// Ends the session for good. A close frame is sent if the socket takes it at once.
-    pub(crate) fn stop(&mut self, handler: &mut impl Handler) {
-        let state = self.state();
-        if let Phase::Open(open) = &mut self.phase {
-            let frame = CloseFrame { code: CloseCode::Normal, reason: "".into() };
-            // The peer learns of the end from TCP if not from this.
-            drop(open.socket.close(Some(frame)));
-        }
-        self.phase = Phase::Stopped;
-        self.has_more = false;
-        if state != SessionState::Stopped {
-            let (address, why) = (self.address, CloseReason::Stopped);
-            let event = SessionEvent::Closed { address, state, why, retry_ns: None };
-            handler.changed(self.id, &event);
-        }
-    }
-
-    fn connect(&mut self, registry: &Registry, now_ns: u64, handler: &mut impl Handler) {
-        self.address = self.endpoint.address(self.attempt_count);
-        self.attempt_count = self.attempt_count.wrapping_add(1);
-        handler.changed(self.id, &SessionEvent::Connecting { address: self.address });
-        let started = TcpStream::connect(self.address).and_then(|mut tcp| {
-            let interest = Interest::READABLE | Interest::WRITABLE;
-            registry.register(&mut tcp, Token(self.id.0), interest)?;
-            Ok(tcp)
-        });
-        match started {
-            Ok(tcp) => {
-                let deadline_ns = now_ns.saturating_add(self.config.connect_ns_max);
-                self.phase = Phase::Connecting { tcp, deadline_ns };
-            }
-            Err(error) => {
-                self.close_as(SessionState::Connecting, CloseReason::Io(error), now_ns, handler);
-            }
-        }
-    }
-
-    fn finish_connect(&mut self, now_ns: u64, handler: &mut impl Handler) {
-        let Phase::Connecting { tcp, .. } = &self.phase else { return };
-        match connect_outcome(tcp) {
-            Ok(false) => return,
-            Ok(true) => {}
-            Err(error) => return self.close(CloseReason::Io(error), now_ns, handler),
-        }
-        let Phase::Connecting { tcp, .. } = self.take_phase() else { return };
-        handler.changed(self.id, &SessionEvent::Handshaking { address: self.address });
-        let stream = Stream { tcp, read_count: 0 };
-        let begun = self.endpoint.request().and_then(|request| {
-            ClientHandshake::start(stream, request, Some(self.config.socket()))
-        });
-        match begun {
-            Ok(handshake) => {
-                let deadline_ns = now_ns.saturating_add(self.config.handshake_ns_max);
-                self.phase = Phase::Handshaking { handshake: Box::new(handshake), deadline_ns };
-            }
-            Err(error) => {
-                let why = handshake_reason(error);
-                self.close_as(SessionState::Handshaking, why, now_ns, handler);
-            }
-        }
-    }
-
-    fn go_on_with_handshake(&mut self, now_ns: u64, handler: &mut impl Handler) {
-        let Phase::Handshaking { handshake, deadline_ns } = self.take_phase() else { return };
-        match handshake.handshake() {
-            Ok((socket, _)) => {
-                let open = OpenSocket { socket, opened_ns: now_ns, heard_ns: now_ns };
-                self.phase = Phase::Open(Box::new(open));
-                self.send_opening();
-                handler.changed(self.id, &SessionEvent::Open { address: self.address });
-            }
-            Err(HandshakeError::Interrupted(handshake)) => {
-                self.phase = Phase::Handshaking { handshake: Box::new(handshake), deadline_ns };
-            }
-            Err(HandshakeError::Failure(error)) => {
-                let why = handshake_reason(error);
-                self.close_as(SessionState::Handshaking, why, now_ns, handler);
-            }
-        }
-    }
-
-    fn send_opening(&mut self) {
-        for text in std::mem::take(&mut self.config.opening_texts) {
-            let sent = self.send(&text);
-            // The queue is empty and was checked to hold them all. Where the connection is broken
-            // already, the next read says so.
-            assert_ne!(sent, Err(SendError::QueueFull));
-            self.config.opening_texts.push(text);
-        }
-    }
-
-    fn take_phase(&mut self) -> Phase {
-        std::mem::replace(&mut self.phase, Phase::Stopped)
-    }
-
-    fn close(&mut self, why: CloseReason, now_ns: u64, handler: &mut impl Handler) {
-        self.close_as(self.state(), why, now_ns, handler);
-    }
-
-    /// Drops the socket, which also takes it out of the poll, and waits for the next attempt.
-    fn close_as(
-        &mut self,
-        state: SessionState,
-        why: CloseReason,
-        now_ns: u64,
-        handler: &mut impl Handler,
-    ) {
-        if let Phase::Open(open) = &self.phase {
-            // Only time proves a connection: a peer that accepts and closes at once must not be
-            // asked again and again without a growing wait.
-            if self.backoff.delay_ns_max() <= now_ns.saturating_sub(open.opened_ns) {
-                self.backoff.reset();
-            }
-        }
-        let retry_ns = self.backoff.next_delay_ns();
-        self.phase = Phase::Waiting { retry_at_ns: now_ns.saturating_add(retry_ns) };
-        self.has_more = false;
-        let (address, retry_ns) = (self.address, Some(retry_ns));
-        handler.changed(self.id, &SessionEvent::Closed { address, state, why, retry_ns });
-    }
-}
-
-/// Whether TCP is connected. An error that it is not and will not be.
-fn connect_outcome(tcp: &TcpStream) -> io::Result<bool> {
-    if let Some(error) = tcp.take_error()? {
-        return Err(error);
-    }
-    match tcp.peer_addr() {
-        Ok(_) => tcp.set_nodelay(true).map(|()| true),
-        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-/// Hands out messages until the socket would block (`false`) or the turn is over (`true`).
-fn read(
-    id: SessionId,
-    open: &mut OpenSocket,
-    clock: &Clock,
-    handler: &mut impl Handler,
-) -> Result<bool, CloseReason> {
-    // What was queued goes first: readiness may have been for writing.
-    let flushed = open.socket.flush();
-    if let Err(error) = flushed
-        && !is_would_block(&error)
-    {
-        return Err(open_reason(error));
-    }
-    for _ in 0..MESSAGES_PER_TURN_MAX {
-        let read_count = open.socket.get_ref().read_count;
-        let message = match open.socket.read() {
-            Ok(message) => message,
-            Err(error) if is_would_block(&error) => return Ok(false),
-            Err(Error::Io(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(open_reason(error)),
-        };
-        if open.socket.get_ref().read_count != read_count {
-            open.heard_ns = clock.now_ns();
-        }
-        let (kind, payload) = match &message {
-            Message::Text(text) => (FrameKind::Text, text.as_bytes()),
-            Message::Binary(bytes) => (FrameKind::Binary, bytes.as_ref()),
-            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
-            Message::Close(frame) => {
-                // The answer; the peer needs no second try, it wants to go.
-                drop(open.socket.flush());
-                return Err(peer_reason(frame.as_ref()));
-            }
-        };
-        handler.frame(id, Frame { receive_ns: open.heard_ns, kind, payload });
-    }
-    Ok(true)
-}
-
-fn is_would_block(error: &Error) -> bool {
-    matches!(error, Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
-}
-
-fn peer_reason(frame: Option<&CloseFrame>) -> CloseReason {
-    match frame {
-        Some(frame) => {
-            CloseReason::Peer { code: frame.code.into(), reason: frame.reason.to_string() }
-        }
-        None => CloseReason::Peer { code: CloseCode::Status.into(), reason: String::new() },
-    }
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "the rest of a foreign enum is told as text")]
-fn handshake_reason(error: Error) -> CloseReason {
-    match error {
-        Error::Io(error) => CloseReason::Io(error),
-        Error::Http(response) => CloseReason::Refused { status: response.status().as_u16() },
-        Error::Protocol(ProtocolError::HandshakeIncomplete) => CloseReason::Cut,
-        other => CloseReason::Handshake { detail: other.to_string() },
-    }
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "the rest of a foreign enum is told as text")]
-fn open_reason(error: Error) -> CloseReason {
-    match error {
-        Error::Io(error) => CloseReason::Io(error),
-        Error::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
-            CloseReason::FrameTooLarge { size_bytes: size, size_bytes_max: max_size }
-        }
-        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)
-        | Error::ConnectionClosed
-        | Error::AlreadyClosed => CloseReason::Cut,
-        other => CloseReason::Protocol { detail: other.to_string() },
+    /// What the poller knows it by.
+    pub(crate) fn token(&self) -> Token {
+        Token(self.id.0 * 2)
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::io::Read as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -11,8 +12,12 @@ use engine::clock::Clock;
 use tungstenite::WebSocket;
 
 use crate::endpoint::Endpoint;
+use crate::http::{HttpAnswer, HttpId};
 use crate::poller::{Poller, Turn};
+use crate::server::peers::Peers;
+use crate::server::{PeerId, Reply, Request, Response, Server, ServerConfig, Service};
 use crate::session::{Frame, FrameKind, Handler, SessionConfig, SessionEvent, SessionId};
+use crate::tls::{TlsRoots, client_config, server_config};
 
 /// No condition of a test takes longer, even on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -24,6 +29,19 @@ pub(crate) struct Log {
     pub(crate) frames: Vec<(u64, FrameKind, Vec<u8>)>,
     pub(crate) changes: Vec<String>,
     pub(crate) retries_ns: Vec<u64>,
+    /// Token and status or failure, in order.
+    pub(crate) answers: Vec<(u64, String)>,
+    pub(crate) http_changes: Vec<String>,
+}
+
+fn told(event: &SessionEvent) -> String {
+    match event {
+        SessionEvent::Connecting { .. } => "connecting".to_string(),
+        SessionEvent::Handshaking { .. } => "handshaking".to_string(),
+        SessionEvent::Open { .. } => "open".to_string(),
+        SessionEvent::Mute { .. } => "mute".to_string(),
+        SessionEvent::Closed { state, why, .. } => format!("closed while {state}: {why}"),
+    }
 }
 
 impl Handler for Log {
@@ -32,16 +50,26 @@ impl Handler for Log {
     }
 
     fn changed(&mut self, _session: SessionId, event: &SessionEvent) {
-        self.changes.push(match event {
-            SessionEvent::Connecting { .. } => "connecting".to_string(),
-            SessionEvent::Handshaking { .. } => "handshaking".to_string(),
-            SessionEvent::Open { .. } => "open".to_string(),
-            SessionEvent::Mute { .. } => "mute".to_string(),
-            SessionEvent::Closed { state, why, retry_ns, .. } => {
-                self.retries_ns.extend(retry_ns);
-                format!("closed while {state}: {why}")
+        self.changes.push(told(event));
+        if let SessionEvent::Closed { retry_ns, .. } = event {
+            self.retries_ns.extend(retry_ns);
+        }
+    }
+
+    fn answered(&mut self, _http: HttpId, token: u64, answer: HttpAnswer<'_>) {
+        let text = match answer {
+            HttpAnswer::Response { status, body, .. } => {
+                format!("{status} {}", String::from_utf8_lossy(body))
             }
-        });
+            HttpAnswer::Failed { why, may_have_been_sent } => {
+                format!("{why}{}", if may_have_been_sent { " (sent)" } else { "" })
+            }
+        };
+        self.answers.push((token, text));
+    }
+
+    fn http_changed(&mut self, _http: HttpId, event: &SessionEvent) {
+        self.http_changes.push(told(event));
     }
 }
 
@@ -131,6 +159,119 @@ pub(crate) fn run_until<H: Handler + Debug>(
         assert!(waited < PATIENCE, "it does not happen: {handler:?}");
         let turn = poller.run_once(Duration::from_millis(20), clock, handler).unwrap();
         assert_eq!(turn, Turn::Continue);
+    }
+}
+
+/// A service that answers with what it was asked and remembers what it heard.
+#[derive(Debug, Default)]
+pub(crate) struct Echo {
+    pub(crate) heard: Vec<String>,
+    pub(crate) peers: Vec<PeerId>,
+    pub(crate) waiting: Vec<PeerId>,
+}
+
+impl Service for Echo {
+    fn request(&mut self, _: &mut Peers, peer: PeerId, request: &Request<'_>, _: u64) -> Reply {
+        let body = String::from_utf8_lossy(request.body);
+        self.heard.push(format!("{} {} {body}", request.method, request.target));
+        match request.path() {
+            "/ws" => Reply::Upgrade,
+            "/later" => {
+                self.waiting.push(peer);
+                Reply::Later
+            }
+            _ => Reply::Respond(Response::new(200).with_body(format!("{}{body}", request.target))),
+        }
+    }
+
+    fn upgraded(&mut self, _: &mut Peers, peer: PeerId, target: &str, _: u64) {
+        self.heard.push(format!("upgraded {target}"));
+        self.peers.push(peer);
+    }
+
+    fn text(&mut self, peers: &mut Peers, peer: PeerId, payload: &[u8], _: u64) {
+        let text = String::from_utf8_lossy(payload).into_owned();
+        peers.send_text(peer, &text);
+        self.heard.push(text);
+    }
+
+    fn closed(&mut self, _: &mut Peers, peer: PeerId) {
+        self.heard.push("closed".to_string());
+        self.peers.retain(|known| *known != peer);
+    }
+
+    fn on_time(&mut self, _: &mut Peers, _: u64) {}
+
+    fn deadline_ns(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// A client loop and a server loop, run in turns in the thread of the test.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    pub(crate) clock: Clock,
+    pub(crate) poller: Poller,
+    pub(crate) server: Server,
+    pub(crate) echo: Echo,
+    pub(crate) log: Log,
+    pub(crate) address: SocketAddr,
+}
+
+impl Pair {
+    pub(crate) fn new(clock: Clock, config: ServerConfig, tls: Option<&TestTls>) -> Pair {
+        let mut server = Server::with_config(config).unwrap();
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let (_, address) = server.listen(listen, tls.map(|tls| tls.server.clone())).unwrap();
+        let poller = Poller::new().unwrap();
+        Pair { clock, poller, server, echo: Echo::default(), log: Log::default(), address }
+    }
+
+    /// Both loops once.
+    pub(crate) fn turn(&mut self) {
+        let wait = Duration::from_micros(200);
+        assert_eq!(self.poller.run_once(wait, &self.clock, &mut self.log).unwrap(), Turn::Continue);
+        assert_eq!(
+            self.server.run_once(wait, &self.clock, &mut self.echo).unwrap(),
+            Turn::Continue
+        );
+    }
+
+    #[track_caller]
+    pub(crate) fn until(&mut self, done: impl Fn(&Pair) -> bool) {
+        let watch = Clock::new();
+        let start_ns = watch.now_ns();
+        while !done(self) {
+            let waited = Duration::from_nanos(watch.now_ns() - start_ns);
+            assert!(waited < PATIENCE, "it does not happen: {:?} {:?}", self.log, self.echo);
+            self.turn();
+        }
+    }
+}
+
+/// A CA of the test and a certificate for 127.0.0.1 and localhost.
+pub(crate) struct TestTls {
+    pub(crate) client: Arc<rustls::ClientConfig>,
+    pub(crate) server: Arc<rustls::ServerConfig>,
+}
+
+impl TestTls {
+    pub(crate) fn new() -> TestTls {
+        let mut params = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let ca = params.self_signed(&key).unwrap();
+        let issuer = rcgen::Issuer::new(params, key);
+        let names = vec!["localhost".to_string(), "127.0.0.1".to_string()];
+        let leaf_key = rcgen::KeyPair::generate().unwrap();
+        let leaf = rcgen::CertificateParams::new(names).unwrap();
+        let leaf = leaf.signed_by(&leaf_key, &issuer).unwrap();
+        let roots = ca.pem();
+        TestTls {
+            client: client_config(TlsRoots::Pem(roots.as_bytes())).unwrap(),
+            server: server_config(leaf.pem().as_bytes(), leaf_key.serialize_pem().as_bytes())
+                .unwrap(),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 
+use engine::clock::Clock;
 use mio::Poll;
 
 use super::*;

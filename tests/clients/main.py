@@ -36,6 +36,8 @@ SCENARIOS = [
     ("refusals", scenario.refusals, STILL),
     ("book", scenario.book, MOVING),
     ("reports", scenario.reports, MOVING),
+    ("cut", scenario.cut, MOVING),
+    ("gap", scenario.gap, MOVING),
     ("trades", scenario.trades, MOVING),
 ]
 

@@ -3,6 +3,7 @@
     life       an order: placed, partly filled by the second account, cancelled; money right at each step
     refusals   what the venue refuses reaches the user as the client's own exception
     book       the book that the client keeps equals the venue's, at equal update ids, while the market runs
+    cut, gap   the same after the stream was cut, or left diffs out
     trades     the trade stream tells every trade of the market once, as the trade list has it
     reports    every execution report arrives once, in order, and adds up to the trades and the balances
 """
@@ -143,7 +144,21 @@ async def refusals(venue, traders, module):
 
 async def book(venue, traders):
     """The market runs. Books are compared whole: every price and quantity of both sides."""
-    trader = traders[0]
+    return await compare_books(venue, traders[0], None)
+
+
+async def cut(venue, traders):
+    """The connection of the stream is reset: the client connects again, and its book is right again."""
+    return await compare_books(venue, traders[0], {"on": "time", "do": "cut", "scope": "stream"})
+
+
+async def gap(venue, traders):
+    """Diffs are left out: the client must notice, take a new snapshot, and be right again."""
+    return await compare_books(venue, traders[0], {"on": "stream", "stream": "btcusdt@depth*", "do": "gap", "frames": 3})
+
+
+async def compare_books(venue, trader, fault):
+    """Compares books at equal ids; a fault happens after the second, and only books after it count then."""
     had, news = OrderedDict(), asyncio.Event()
 
     async def keep():
@@ -165,7 +180,7 @@ async def book(venue, traders):
             keeping.result()
             raise AssertionError("the client's book ended")
 
-    compared, updates = [], 0
+    compared, updates, newer_than = [], 0, 0
     try:
         async with Plain(venue) as plain, asyncio.timeout(BOOK_TIMEOUT_S):
             while len(compared) < BOOKS_COMPARED:
@@ -176,20 +191,28 @@ async def book(venue, traders):
                 update_id, bids, asks = await plain.depth(SYMBOL)
                 while not had or next(reversed(had)) < update_id:
                     await next_news()
-                if update_id not in had or update_id in compared:
+                if update_id not in had or update_id in compared or update_id <= newer_than:
                     continue
                 for side, venues, clients in zip(("bids", "asks"), (bids, asks), had[update_id]):
                     compare(f"{side} at {update_id}", venues, clients)
                 check(bids and asks, f"a side of the book is empty at {update_id}")
                 compared.append(update_id)
                 updates = max(updates, len(bids) + len(asks))
+                if fault is not None and len(compared) == 2:
+                    await plain.fault(**fault)
+                    newer_than = next(reversed(had))
+            if fault is not None:
+                equal((await plain.get("/tickwheel/faults"))["fired"], 1, "faults that happened")
     except TimeoutError:
         raise AssertionError(f"compared only {compared} in {BOOK_TIMEOUT_S} s") from None
     finally:
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
     equal(len(set(compared)), BOOKS_COMPARED, "books of different ids")
-    return f"{BOOKS_COMPARED} books of up to {updates} levels, ids {compared[0]}..{compared[-1]}"
+    if fault is not None:
+        check(trader.broken_count, "the client noticed nothing")
+    said = f", {trader.broken_count} times begun again" if fault else ""
+    return f"{BOOKS_COMPARED} books of up to {updates} levels, ids {compared[0]}..{compared[-1]}{said}"
 
 
 def compare(what, venues, clients):

@@ -111,6 +111,12 @@ class Plain:
                 raise VenueError(f"GET {path} {query}: {answer.status}: {body[:300]}")
             return json.loads(body)
 
+    async def fault(self, **words):
+        """Orders a fault; the words are those of a line of a script of faults."""
+        async with self.session.post(self.rest + "/tickwheel/faults", json=words) as answer:
+            if answer.status != 200:
+                raise VenueError(f"fault {words}: {answer.status}: {await answer.text()}")
+
     async def depth(self, symbol):
         """The whole book: update id, bids and asks as price to quantity."""
         self.snapshots_taken += 1

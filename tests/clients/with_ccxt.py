@@ -83,7 +83,7 @@ class Trader:
     def __init__(self, venue, account, tls=None):
         self.venue, self.account = venue, account
         self.client = exchange(venue, account, tls)
-        self.watching = []
+        self.watching, self.broken_count = [], 0
 
     async def __aenter__(self):
         try:
@@ -175,7 +175,12 @@ class Trader:
     async def books(self):
         """The book that ccxt keeps, after each of its updates."""
         while True:
-            book = await self.client.watch_order_book(PAIR)
+            try:
+                book = await self.client.watch_order_book(PAIR)
+            except (ccxt.NetworkError, ccxt.ChecksumError):
+                # A lost connection, a gap: ccxt begins anew with the next watch.
+                self.broken_count += 1
+                continue
             sides = [{decimal(row[0]): decimal(row[1]) for row in book[side]} for side in ("bids", "asks")]
             yield Book(book["nonce"], sides[0], sides[1])
 

@@ -30,6 +30,16 @@ def order(found):
     return Order(str(found["orderId"]), client_id, found["status"], Decimal(found["executedQty"]))
 
 
+class CountedManager(DepthCacheManager):
+    """The client's own manager; a gap shows in nothing but the snapshot that it takes again."""
+
+    snapshot_count = 0
+
+    async def _init_cache(self):
+        self.snapshot_count += 1
+        await super()._init_cache()
+
+
 class Trader:
     """One account through python-binance. Orders go over the WebSocket API, cancels over REST."""
 
@@ -41,6 +51,7 @@ class Trader:
         BinanceSocketManager.STREAM_URL = venue.stream + "/"
         self.seen_reports, self.seen_balances = [], {}
         self.user_socket, self.listener = None, None
+        self.broken_count = 0
 
     async def __aenter__(self):
         self.client = await AsyncClient.create(self.account.api_key, self.account.secret)
@@ -131,12 +142,15 @@ class Trader:
                 yield str(event["t"]), Decimal(event["p"]), Decimal(event["q"])
 
     async def books(self):
-        manager = DepthCacheManager(self.client, SYMBOL, limit=5000, conv_type=Decimal, ws_interval=100)
+        manager = CountedManager(self.client, SYMBOL, limit=5000, conv_type=Decimal, ws_interval=100)
         async with manager:
             while True:
                 cache = await manager.recv()
                 if isinstance(cache, dict):
-                    raise AssertionError(f"the depth stream failed: {cache}")
+                    # It tells of the lost connection, and has begun to connect again.
+                    continue
+                # The first snapshot is taken before the first diff, the second because of it.
+                self.broken_count = max(0, manager.snapshot_count - 2)
                 yield Book(manager._last_update_id, dict(cache.get_bids()), dict(cache.get_asks()))
 
 

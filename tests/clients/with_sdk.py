@@ -57,10 +57,9 @@ class Trader:
         self.client = Spot(
             config_rest_api=ConfigurationRestAPI(base_path=venue.rest, timeout=5000, retries=0, **keys),
             config_ws_api=ConfigurationWebSocketAPI(stream_url=venue.ws_api, **keys),
-            config_ws_streams=ConfigurationWebSocketStreams(stream_url=venue.stream + "/stream"),
         )
         self.seen_reports, self.seen_balances = [], {}
-        self.has_ws_api, self.broken = False, None
+        self.has_ws_api, self.broken, self.broken_count = False, None, 0
 
     async def __aenter__(self):
         return self
@@ -140,13 +139,18 @@ class Trader:
 
     @contextlib.asynccontextmanager
     async def stream(self, method, **arguments):
-        """The events of a market stream, as models, in a queue."""
+        """The events of a market stream, as models, in a queue; None when the connection is lost: the SDK
+        connects again by itself only when the server announces its end. A client that lost its connection
+        (13.2.0) leaves out the next subscription to the same stream, so each stream has a client of its own.
+        """
         events = asyncio.Queue()
-        streams = self.client.websocket_streams
+        config = ConfigurationWebSocketStreams(stream_url=self.venue.stream + "/stream")
+        streams = Spot(config_ws_streams=config).websocket_streams
         await streams.create_connection()
         try:
             handle = await getattr(streams, method)(symbol=SYMBOL.lower(), **arguments)
             handle.on("message", events.put_nowait)
+            streams.on_connection("close", lambda: events.put_nowait(None))
             yield events
         finally:
             await streams.close_connection()
@@ -160,20 +164,34 @@ class Trader:
 
     async def books(self):
         """The documented algorithm over the SDK's stream and snapshot; the SDK keeps no book itself."""
-        async with self.stream("diff_book_depth", update_speed="100ms") as events:
-            event = await events.get()
-            book = None
-            while book is None or book.id < event.U - 1:
-                snapshot = await self.call("depth", symbol=SYMBOL, limit=5000)
-                book = Book(snapshot.last_update_id, levels(snapshot.bids), levels(snapshot.asks))
-            while True:
-                if event.u > book.id:
-                    check(event.U <= book.id + 1, f"gap: {event.U} after {book.id}")
-                    apply(book.bids, event.b)
-                    apply(book.asks, event.a)
-                    book.id = event.u
+        while True:
+            async with self.stream("diff_book_depth", update_speed="100ms") as events:
+                async for book in self.books_of(events):
                     yield book
-                event = await events.get()
+            self.broken_count += 1
+
+    async def books_of(self, events):
+        """The books of one connection."""
+        book = None
+        while event := await events.get():
+            if book is None:
+                book = await self.snapshot_after(event)
+            if event.U > book.id + 1:
+                # A gap: the documented answer is to begin again.
+                self.broken_count += 1
+                book = await self.snapshot_after(event)
+            if event.u > book.id:
+                apply(book.bids, event.b)
+                apply(book.asks, event.a)
+                book.id = event.u
+                yield book
+
+    async def snapshot_after(self, event):
+        """A snapshot that is not older than the event."""
+        while True:
+            found = await self.call("depth", symbol=SYMBOL, limit=5000)
+            if found.last_update_id >= event.U - 1:
+                return Book(found.last_update_id, levels(found.bids), levels(found.asks))
 
 
 class WsApiTrader(Trader):

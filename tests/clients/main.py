@@ -16,6 +16,7 @@ import inspect
 import logging
 import os
 import sys
+import tempfile
 import time
 import traceback
 import warnings
@@ -34,6 +35,9 @@ STILL, MOVING = ("--speed", 0), ()
 SCENARIOS = [
     ("life", scenario.life, STILL),
     ("refusals", scenario.refusals, STILL),
+    ("kinds", scenario.kinds, STILL),
+    ("limits", scenario.limits, STILL),
+    ("restart", scenario.restart, STILL),
     ("book", scenario.book, MOVING),
     ("reports", scenario.reports, MOVING),
     ("cut", scenario.cut, MOVING),
@@ -97,7 +101,14 @@ async def play_case(venue, case):
 
 async def run_case(binary, seed, case):
     """One case against its own venue. Returns what it has to say; raises when it failed."""
-    venue = Venue(binary, seed, case.arguments)
+    with tempfile.TemporaryDirectory(prefix="tickwheel-clients-") as state:
+        return await run_case_in(binary, seed, case, state)
+
+
+async def run_case_in(binary, seed, case, state):
+    """The case, with a folder for a venue that keeps its state."""
+    arguments = ("--state", state) if case.play is scenario.restart else ()
+    venue = Venue(binary, seed, (*case.arguments, *arguments))
     try:
         async with venue:
             return await asyncio.wait_for(play_case(venue, case), CASE_TIMEOUT_S)

@@ -2,6 +2,9 @@
 
     life       an order: placed, partly filled by the second account, cancelled; money right at each step
     refusals   what the venue refuses reaches the user as the client's own exception
+    kinds      market by cost, post only, fill or kill, stop, replacement, self-trade prevention, cancel all
+    limits     too many requests: the client's exception, with the time to wait
+    restart    the venue is killed and started again: order, trades and balances are as before
     book       the book that the client keeps equals the venue's, at equal update ids, while the market runs
     cut, gap   the same after the stream was cut, or left diffs out
     trades     the trade stream tells every trade of the market once, as the trade list has it
@@ -25,6 +28,8 @@ BOOK_TIMEOUT_S = 40
 ROUNDS = 2
 # Trades of the market in one run of `trades`.
 TRADES_HEARD = 8
+# Whole books that no client may have within a minute.
+REQUESTS_MAX = 30
 # Snapshots of the whole book that the plain view may take: 250 of 6,000 weight a minute each.
 SNAPSHOTS_MAX = 23
 
@@ -101,6 +106,16 @@ async def life(venue, traders):
         check(price not in bids, "the book no longer shows the order")
 
 
+async def refused(module, what, attempt):
+    """An attempt that the client must answer with its exception for that."""
+    try:
+        answer = await attempt
+    except Exception as error:
+        check(module.is_refusal(error, what), f"{what}: the client raised {type(error).__name__}: {error}")
+        return
+    raise AssertionError(f"{what}: accepted: {answer}")
+
+
 async def refusals(venue, traders, module):
     """The market stands still. A refusal changes nothing: the balances say so at the end."""
     trader = traders[0]
@@ -112,34 +127,155 @@ async def refusals(venue, traders, module):
     before = await trader.balances()
     has = before[QUOTE][0]
 
-    async def refused(what, attempt):
-        try:
-            answer = await attempt
-        except Exception as error:
-            check(module.is_refusal(error, what), f"{what}: the client raised {type(error).__name__}: {error}")
-            return
-        raise AssertionError(f"{what}: accepted: {answer}")
-
     much = (has / low * 2).quantize(Decimal("0.001"))
-    await refused("duplicate client id", trader.place("BUY", Decimal("0.00100"), low, "strangers-3"))
-    await refused("insufficient balance", trader.place("BUY", much, low, "strangers-4"))
-    await refused("filter failure", trader.place("BUY", Decimal("0.00001"), low, "strangers-5"))
+    await refused(module, "duplicate client id", trader.place("BUY", Decimal("0.00100"), low, "strangers-3"))
+    await refused(module, "insufficient balance", trader.place("BUY", much, low, "strangers-4"))
+    await refused(module, "filter failure", trader.place("BUY", Decimal("0.00001"), low, "strangers-5"))
     # ccxt rounds to tick and step before it sends.
     if "price off the tick" in module.REFUSALS:
         odd = low + Decimal("0.001")
-        await refused("price off the tick", trader.place("BUY", Decimal("0.00100"), odd, "strangers-6"))
+        await refused(module, "price off the tick", trader.place("BUY", Decimal("0.00100"), odd, "strangers-6"))
         odd = Decimal("0.001001")
-        await refused("quantity off the step", trader.place("BUY", odd, low, "strangers-7"))
-    await refused("unknown order to look at", trader.look("987654321"))
-    await refused("unknown order to cancel", trader.cancel("987654321"))
+        await refused(module, "quantity off the step", trader.place("BUY", odd, low, "strangers-7"))
+    await refused(module, "unknown order to look at", trader.look("987654321"))
+    await refused(module, "unknown order to cancel", trader.cancel("987654321"))
     async with trader.stranger() as stranger:
-        await refused("bad signature", stranger.balances())
+        await refused(module, "bad signature", stranger.balances())
     equal(await trader.balances(), before, "balances after the refusals")
     await trader.cancel(open_order.id)
-    await refused("unknown order to cancel", trader.cancel(open_order.id))
+    await refused(module, "unknown order to cancel", trader.cancel(open_order.id))
     # A client id is free again when its order is closed.
     again = await trader.place("BUY", Decimal("0.00100"), low, "strangers-3")
     await trader.cancel(again.id)
+
+
+async def kinds(venue, traders, module):
+    """The market stands still. Orders of other kinds, each with its end."""
+    trader, other = traders
+    small = Decimal("0.00100")
+    async with Plain(venue) as plain:
+        bid, ask, bids = await best(plain)
+        check(bid is not None and ask is not None, "both sides have quotes")
+
+        async def ends(what, order_id, status, filled):
+            found = await trader.look(order_id)
+            equal((found.status, found.filled), (status, filled), what)
+
+        spent = Decimal("50.00")
+        before = await trader.balances()
+        bought = await trader.look(await trader.raw(side="BUY", type="MARKET", quoteOrderQty=spent))
+        equal(bought.status, "FILLED", "market order by its cost")
+        cost = before[QUOTE][0] - (await trader.balances())[QUOTE][0]
+        step = Decimal("0.00001")
+        check(cost <= spent < cost + ask * step * 2, f"market order by its cost: {cost} of {spent}")
+
+        resting = {"side": "BUY", "type": "LIMIT_MAKER", "quantity": small, "price": bid - TICK}
+        maker = await trader.raw(**resting)
+        await ends("post only", maker, "NEW", 0)
+        _, ask, _ = await best(plain)
+        await refused(module, "post only that would trade", trader.raw(**{**resting, "price": ask}))
+
+        moved = await trader.replace(maker, "BUY", small * 2, bid - 2 * TICK)
+        await ends("the replaced one", maker, "CANCELED", 0)
+        await ends("its replacement", moved, "NEW", 0)
+        check(moved != maker, "a replacement has an id of its own")
+
+        limit = {"side": "SELL", "type": "LIMIT", "price": bid}
+        much = bids[bid] + small
+        killed = await trader.raw(**limit, timeInForce="FOK", quantity=much)
+        await ends("fill or kill of more than there is", killed, "EXPIRED", 0)
+        some = await trader.raw(**limit, timeInForce="IOC", quantity=much)
+        await ends("immediate or cancel of more than there is", some, "EXPIRED", bids[bid])
+
+        bid, ask, _ = await best(plain)
+        head = bid + TICK
+        stop = {"side": "SELL", "type": "STOP_LOSS_LIMIT", "timeInForce": "GTC", "quantity": small}
+        stopped = await trader.raw(**stop, stopPrice=head, price=head - 50 * TICK)
+        await ends("a stop that waits", stopped, "NEW", 0)
+        # A trade of others at the stop's price sets it off; it sells to the best bid, which is ours.
+        await other.raw(side="BUY", type="LIMIT", timeInForce="GTC", quantity=small * 2, price=head)
+        hit = await trader.raw(**{**limit, "price": head}, timeInForce="IOC", quantity=small)
+        await ends("the order that sets the stop off", hit, "FILLED", small)
+        await ends("a stop that went off", stopped, "FILLED", small)
+
+        bid, ask, _ = await best(plain)
+        head = bid + TICK
+        own = {"type": "LIMIT", "price": head, "quantity": small, "selfTradePreventionMode": "EXPIRE_MAKER"}
+        first = await trader.raw(**own, side="BUY", timeInForce="GTC")
+        second = await trader.raw(**own, side="SELL", timeInForce="GTC")
+        found = await trader.look(first)
+        check(found.status in ("EXPIRED", "EXPIRED_IN_MATCH"), f"an own order that was met: {found}")
+        equal(found.filled, 0, "filled by oneself")
+        await ends("the order that met one's own", second, "NEW", 0)
+        await trader.cancel_all()
+        equal(await trader.open_ids(), [], "open orders after all were cancelled")
+        equal((await trader.balances())[QUOTE][1], before[QUOTE][1], "quote still held")
+        equal((await trader.balances())[BASE][1], before[BASE][1], "base still held")
+
+
+async def limits(venue, traders, module):
+    """Too many requests: the client's own exception, with the time to wait; others are not hit."""
+    trader = traders[0]
+    for sent in range(REQUESTS_MAX):
+        try:
+            await trader.whole_depth()
+        except Exception as error:
+            wait_s = module.retry_after_s(trader, error)
+            check(wait_s is not None, f"the client raised {type(error).__name__}: {error}")
+            check(0 < wait_s <= 60, f"seconds to wait: {wait_s}")
+            break
+    else:
+        raise AssertionError(f"{REQUESTS_MAX} requests of 250 weight each were not too many")
+    async with Plain(venue) as plain:
+        await plain.depth(SYMBOL)
+    return f"after {sent} whole books, {wait_s} s to wait"
+
+
+async def restart(venue, traders):
+    """The venue is killed and started again over its state: nothing that it acknowledged is lost."""
+    buyer, seller = traders
+    async with Plain(venue) as plain:
+        price, ahead = await quiet_price(plain)
+        bid, _, _ = await best(plain)
+    low = (bid * Decimal("0.98")).quantize(TICK)
+    far = await buyer.place("BUY", Decimal("0.00100"), low, "restart-far")
+    met = await buyer.place("BUY", Decimal("0.00500"), price, "restart-met")
+    await seller.place("SELL", ahead + Decimal("0.00200"), price, "restart-hit", "IOC")
+    equal((await buyer.look(met.id)).status, "PARTIALLY_FILLED", "the order before")
+    far_before, fills_before = await buyer.look(far.id), await buyer.fills()
+    total_before = await total_of(buyer)
+    await venue.kill_and_start_again()
+
+    async def again():
+        # Connections of before are gone; a client may need a try to notice.
+        try:
+            return await buyer.look(far.id)
+        except Exception:
+            return None
+
+    equal(await until(again, "the venue answers again"), far_before, "the order that rests far away")
+    await buyer.connected_again()
+    # Quotes are made anew, and some may have met the order at the head of the book.
+    fills = await buyer.fills()
+    equal(fills[: len(fills_before)], fills_before, "trades of before")
+    check({fill.order for fill in fills} == {met.id}, "trades are of the order that was met")
+    found = await buyer.look(met.id)
+    equal(found.filled, sum(fill.quantity for fill in fills), "filled of the order that was met")
+    for fill in fills[len(fills_before) :]:
+        total_before[BASE] += fill.quantity - fill.fee
+        total_before[QUOTE] -= fill.quantity * fill.price
+    equal(await total_of(buyer), total_before, "what the account owns")
+    await buyer.cancel(far.id)
+    equal((await buyer.look(far.id)).status, "CANCELED", "the order of before")
+    fresh = await buyer.place("BUY", Decimal("0.00100"), low, "restart-far")
+    check(met.id not in (fresh.id, far.id) and int(fresh.id) > int(met.id), f"ids go on: {met.id}, {fresh.id}")
+    await buyer.cancel_all()
+    equal({asset: held for asset, (_, held) in (await buyer.balances()).items()}, {BASE: 0, QUOTE: 0}, "held")
+
+
+async def total_of(trader):
+    """Free and held together."""
+    return {asset: free + held for asset, (free, held) in (await trader.balances()).items()}
 
 
 async def book(venue, traders):

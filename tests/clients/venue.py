@@ -46,6 +46,11 @@ class Venue:
 
     async def __aenter__(self):
         self.stderr = tempfile.TemporaryFile()
+        await self.start()
+        return self
+
+    async def start(self):
+        """Starts the process and reads its line."""
         self.process = await asyncio.create_subprocess_exec(
             *self.command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=self.stderr
         )
@@ -60,7 +65,6 @@ class Venue:
         except BaseException:
             await self.kill()
             raise
-        return self
 
     async def __aexit__(self, kind, error, trace):
         if self.process.returncode is not None:
@@ -79,6 +83,15 @@ class Venue:
         if self.process.returncode is None:
             self.process.kill()
             await self.process.wait()
+
+    async def kill_and_start_again(self):
+        """SIGKILL, then the same command at the same address. Keys come from the seed, so they stay."""
+        before = self.accounts
+        await self.kill()
+        self.command[self.command.index("--listen") + 1] = self.rest.removeprefix("http://")
+        await self.start()
+        if self.accounts != before:
+            raise VenueError("it came back with other keys")
 
     def last_words(self):
         """The end of its stderr."""

@@ -17,6 +17,7 @@ REFUSALS = {
     "filter failure": (ccxt.BadRequest, "Filter failure: NOTIONAL"),
     "unknown order to cancel": (ccxt.OrderNotFound, "-2011"),
     "unknown order to look at": (ccxt.OrderNotFound, "-2013"),
+    "post only that would trade": (ccxt.OrderImmediatelyFillable, "immediately match"),
     "duplicate client id": (ccxt.InvalidOrder, "Duplicate order sent."),
 }
 
@@ -107,6 +108,25 @@ class Trader:
     async def market(self, side, quantity):
         return order(await self.client.create_order(PAIR, "market", side.lower(), float(quantity)))
 
+    async def raw(self, **words):
+        """An order in the venue's words; returns its id."""
+        kind, side = words.pop("type").lower(), words.pop("side").lower()
+        numbers = {name: float(words.pop(name, 0)) or None for name in ("quantity", "price")}
+        words = {name: str(word) for name, word in words.items()}
+        placed = await self.client.create_order(PAIR, kind, side, numbers["quantity"], numbers["price"], words)
+        return str(placed["id"])
+
+    async def replace(self, order_id, side, quantity, price):
+        """Cancels an order and places another; returns the id of that."""
+        found = await self.client.edit_order(order_id, PAIR, "limit", side.lower(), float(quantity), float(price))
+        return str(found["id"])
+
+    async def cancel_all(self):
+        await self.client.cancel_all_orders(PAIR)
+
+    async def whole_depth(self):
+        await self.client.fetch_order_book(PAIR, 5000)
+
     async def cancel(self, order_id):
         return order(await self.client.cancel_order(order_id, PAIR))
 
@@ -133,6 +153,9 @@ class Trader:
         """The same key with a wrong secret."""
         wrong = type(self.account)(self.account.api_key, "x" * len(self.account.secret))
         return Trader(self.venue, wrong)
+
+    async def connected_again(self):
+        """ccxt connects with the next call."""
 
     async def start_reports(self):
         """Orders, trades and balances are watched as a user would; returns once ccxt has a place for balances."""
@@ -205,6 +228,13 @@ class WsApiTrader(Trader):
 
     async def fills(self):
         return [fill(found) for found in await self.client.fetch_my_trades_ws(PAIR)]
+
+
+def retry_after_s(client, error):
+    """Seconds to wait, when the error says that the limit is reached."""
+    if not isinstance(error, ccxt.DDoSProtection) or "-1003" not in str(error):
+        return None
+    return int(client.client.last_response_headers["Retry-After"])
 
 
 def is_refusal(error, what):

@@ -7,7 +7,7 @@ from binance import AsyncClient, BinanceSocketManager, DepthCacheManager
 from binance.exceptions import BinanceAPIException
 from binance.ws.constants import WSListenerState
 
-from trader import BASE, QUOTE, SYMBOL, Book, Fill, Order
+from trader import BASE, QUOTE, SYMBOL, Book, Fill, Order, until
 
 NAME = "python-binance"
 
@@ -20,6 +20,7 @@ REFUSALS = {
     "quantity off the step": (-1013, "Filter failure: LOT_SIZE"),
     "unknown order to cancel": (-2011, "Unknown order sent."),
     "unknown order to look at": (-2013, "Order does not exist."),
+    "post only that would trade": (-2010, "Order would immediately match and take."),
     "duplicate client id": (-2010, "Duplicate order sent."),
 }
 
@@ -79,6 +80,25 @@ class Trader:
     async def market(self, side, quantity):
         return order(await self.client.create_order(symbol=SYMBOL, side=side, type="MARKET", quantity=str(quantity)))
 
+    async def raw(self, **words):
+        """An order in the venue's words; returns its id."""
+        words = {name: str(word) for name, word in words.items()}
+        return str((await self.client.create_order(symbol=SYMBOL, **words))["orderId"])
+
+    async def replace(self, order_id, side, quantity, price):
+        """Cancels an order and places another; returns the id of that."""
+        found = await self.client.cancel_replace_order(
+            symbol=SYMBOL, side=side, type="LIMIT", timeInForce="GTC", quantity=str(quantity), price=str(price),
+            cancelReplaceMode="STOP_ON_FAILURE", cancelOrderId=order_id,
+        )
+        return str(found["newOrderResponse"]["orderId"])
+
+    async def cancel_all(self):
+        await self.client.cancel_all_open_orders(symbol=SYMBOL)
+
+    async def whole_depth(self):
+        await self.client.get_order_book(symbol=SYMBOL, limit=5000)
+
     async def cancel(self, order_id):
         return order(await self.client.cancel_order(symbol=SYMBOL, orderId=order_id))
 
@@ -109,6 +129,12 @@ class Trader:
     def stranger(self):
         wrong = type(self.account)(self.account.api_key, "x" * len(self.account.secret))
         return Trader(self.venue, wrong)
+
+    async def connected_again(self):
+        """Its read loop connects again after a second or more. A request in between would connect too, and the
+        answer would be read by nobody.
+        """
+        await until(lambda: self.client.ws_api.ws_state == WSListenerState.STREAMING, "the socket of the client")
 
     async def start_reports(self):
         self.user_socket = self.sockets.user_socket()
@@ -152,6 +178,13 @@ class Trader:
                 # The first snapshot is taken before the first diff, the second because of it.
                 self.broken_count = max(0, manager.snapshot_count - 2)
                 yield Book(manager._last_update_id, dict(cache.get_bids()), dict(cache.get_asks()))
+
+
+def retry_after_s(client, error):
+    """Seconds to wait, when the error says that the limit is reached."""
+    if not isinstance(error, BinanceAPIException) or (error.status_code, error.code) != (429, -1003):
+        return None
+    return int(error.response.headers["Retry-After"])
 
 
 def is_refusal(error, what):

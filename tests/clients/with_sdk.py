@@ -9,12 +9,20 @@ from binance_common.configuration import (
     ConfigurationWebSocketAPI,
     ConfigurationWebSocketStreams,
 )
-from binance_common.errors import BadRequestError, ClientError
+from binance_common.errors import BadRequestError, ClientError, TooManyRequestsError, UnauthorizedError
 from binance_sdk_spot.spot import Spot
 
 from trader import BASE, QUOTE, SYMBOL, Book, Fill, Order, check
 
 NAME = "sdk"
+
+# The venue's words in the SDK's names.
+SDK_NAMES = {
+    "timeInForce": "time_in_force",
+    "quoteOrderQty": "quote_order_qty",
+    "stopPrice": "stop_price",
+    "selfTradePreventionMode": "self_trade_prevention_mode",
+}
 
 REFUSALS = {
     "bad signature": (-1022, "Signature"),
@@ -24,6 +32,7 @@ REFUSALS = {
     "quantity off the step": (-1013, "Filter failure: LOT_SIZE"),
     "unknown order to cancel": (-2011, "Unknown order sent."),
     "unknown order to look at": (-2013, "Order does not exist."),
+    "post only that would trade": (-2010, "Order would immediately match and take."),
     "duplicate client id": (-2010, "Duplicate order sent."),
 }
 
@@ -92,6 +101,29 @@ class Trader:
             await self.call("new_order", symbol=SYMBOL, side=side, type="MARKET", quantity=float(quantity))
         )
 
+    async def raw(self, **words):
+        """An order in the venue's words; returns its id."""
+        named = {SDK_NAMES.get(name, name): word for name, word in words.items()}
+        for name in ("quantity", "price", "stop_price", "quote_order_qty"):
+            if name in named:
+                named[name] = float(named[name])
+        return str((await self.call("new_order", symbol=SYMBOL, **named)).order_id)
+
+    async def replace(self, order_id, side, quantity, price):
+        """Cancels an order and places another; returns the id of that."""
+        found = await self.call(
+            "order_cancel_replace", symbol=SYMBOL, side=side, type="LIMIT", time_in_force="GTC",
+            quantity=float(quantity), price=float(price), cancel_replace_mode="STOP_ON_FAILURE",
+            cancel_order_id=int(order_id),
+        )
+        return str(found.new_order_response.order_id)
+
+    async def cancel_all(self):
+        await self.call("delete_open_orders", symbol=SYMBOL)
+
+    async def whole_depth(self):
+        await self.call("depth", symbol=SYMBOL, limit=5000)
+
     async def cancel(self, order_id):
         return order(await self.call("delete_order", symbol=SYMBOL, order_id=int(order_id)))
 
@@ -114,6 +146,9 @@ class Trader:
     def stranger(self):
         wrong = type(self.account)(self.account.api_key, "x" * len(self.account.secret))
         return Trader(self.venue, wrong)
+
+    async def connected_again(self):
+        """REST connects with the next call."""
 
     async def start_reports(self):
         await self.connect()
@@ -249,7 +284,14 @@ def apply(side, rows):
             side.pop(price, None)
 
 
+def retry_after_s(client, error):
+    """Seconds to wait, when the error says that the limit is reached."""
+    if not isinstance(error, TooManyRequestsError) or error.status_code != -1003:
+        return None
+    return error.retry_after
+
+
 def is_refusal(error, what):
     code, words = REFUSALS[what]
-    kind = isinstance(error, (BadRequestError, ClientError)) or type(error).__name__ == "UnauthorizedError"
+    kind = isinstance(error, (BadRequestError, ClientError, UnauthorizedError))
     return kind and error.status_code == code and words in error.error_message

@@ -63,10 +63,13 @@ class Trader:
         if self.listener is not None:
             self.listener.cancel()
             await self.user_socket.__aexit__(kind, error, trace)
+        # A client that is told to close while it connects again never ends.
+        api = self.client.ws_api
+        await until(lambda: api.ws_state != WSListenerState.RECONNECTING, "the socket of the client")
         # Otherwise the client waits 10 s for a last message before it closes.
-        if self.client.ws_api.ws is not None:
-            self.client.ws_api.ws_state = WSListenerState.EXITING
-            await self.client.ws_api.ws.close()
+        if api.ws is not None:
+            api.ws_state = WSListenerState.EXITING
+            await api.ws.close()
         await self.client.close_connection()
 
     async def place(self, side, quantity, price, client_id, force="GTC"):

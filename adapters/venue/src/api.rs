@@ -125,6 +125,7 @@ impl Exchange {
             Method::TickerDay => self.ticker_day(call),
             Method::TickerPrice => self.ticker_price(call),
             Method::TickerBook => self.ticker_book(call),
+            Method::TradeFee => self.trade_fee(call),
             Method::Nothing => Ok("[]".to_string()),
             Method::SystemStatus => Ok("{\"status\":0,\"msg\":\"normal\"}".to_string()),
             Method::SessionLogon

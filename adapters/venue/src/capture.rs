@@ -43,7 +43,9 @@ pub enum CaptureError {
         source: std::io::Error,
     },
     /// No snapshot of a listed symbol's book.
-    #[error("capture {path}: no book snapshot of {symbol} in the first {LINES_TO_SNAPSHOT_MAX} lines")]
+    #[error(
+        "capture {path}: no book snapshot of {symbol} in the first {LINES_TO_SNAPSHOT_MAX} lines"
+    )]
     NoSnapshot {
         /// Which.
         path: PathBuf,
@@ -353,11 +355,9 @@ fn parse(line: &[u8], symbol: &str) -> Option<(u64, Frame)> {
             bids: payload.b?.amounts()?,
             asks: payload.a?.amounts()?,
         },
-        (None, Some(update_id)) => Frame::Snapshot {
-            update_id,
-            bids: payload.b?.amounts()?,
-            asks: payload.a?.amounts()?,
-        },
+        (None, Some(update_id)) => {
+            Frame::Snapshot { update_id, bids: payload.b?.amounts()?, asks: payload.a?.amounts()? }
+        }
         (_, _) => return None,
     };
     Some((at_ns, frame))

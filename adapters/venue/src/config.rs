@@ -24,7 +24,7 @@ pub enum ConfigError {
         name: String,
     },
     /// A symbol, asset or key with a name that cannot be written on the wire.
-    #[error("{what} {name:?} is not 1 to 64 letters and digits")]
+    #[error("{what} {name:?} is not 1 to 128 letters, digits, hyphens or underscores")]
     Name {
         /// What is named.
         what: &'static str,

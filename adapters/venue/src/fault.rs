@@ -328,8 +328,8 @@ impl FaultPlan {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let fault = parse_line(line)
-                .map_err(|reason| FaultError::Line { line: place + 1, reason })?;
+            let fault =
+                parse_line(line).map_err(|reason| FaultError::Line { line: place + 1, reason })?;
             faults.push(fault);
         }
         if RULE_COUNT_MAX < faults.len() {

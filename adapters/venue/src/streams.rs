@@ -25,7 +25,6 @@ use market::{Market, time, write_level};
 pub(crate) use names::parse_target;
 use names::{Kind, Target};
 
-
 /// Most streams of one connection.
 const STREAM_COUNT_MAX: usize = 1024;
 const SECOND_NS: u64 = 1_000_000_000;
@@ -128,7 +127,7 @@ impl Streams {
         }
     }
 
-    pub(crate) fn opened(&mut self, id: u64, target: Target) {
+    pub(crate) fn opened(&mut self, id: u64, target: &Target) {
         let unit = if target.microseconds { TimeUnit::Microsecond } else { TimeUnit::Millisecond };
         let connection = Connection {
             combined: target.combined,
@@ -234,8 +233,7 @@ impl Streams {
                     return Err((2, "Invalid request: too many parameters"));
                 }
                 let wanted = params.get(1).and_then(Value::as_bool);
-                connection.combined =
-                    wanted.ok_or((1, "Invalid value type: expected Boolean"))?;
+                connection.combined = wanted.ok_or((1, "Invalid value type: expected Boolean"))?;
                 Ok(Value::Null)
             }
         }
@@ -317,11 +315,7 @@ impl Streams {
     }
 
     /// Tells the best prices that changed with the outputs before.
-    pub(crate) fn settle(
-        &mut self,
-        exchange: &Exchange,
-        sink: &mut impl FnMut(u64, &str, String),
-    ) {
+    pub(crate) fn settle(&mut self, exchange: &Exchange, sink: &mut impl FnMut(u64, &str, String)) {
         for place in 0..self.markets.len() {
             let market = &mut self.markets[place];
             if !std::mem::take(&mut market.touched) {

@@ -146,7 +146,7 @@ impl Desk {
             (who, "cancel") => {
                 let mut query = format!("symbol=BTCUSDT&origClientOrderId={}", words[2]);
                 if let Some(id) = words.get(3).and_then(|word| word.strip_prefix("as=")) {
-                    query += &format!("&newClientOrderId={id}");
+                    query = format!("{query}&newClientOrderId={id}");
                 }
                 let answer = self.call(who, "DELETE", "/api/v3/order", &query);
                 summary(&answer)
@@ -204,10 +204,10 @@ impl Desk {
             let text = |key: &str| event[key].as_str().unwrap_or_default().to_string();
             let mut report = format!("{} {}/{}", text("c"), text("x"), text("X"));
             if event["x"] == "TRADE" {
-                report += &format!(" {}@{}", short(&text("l")), short(&text("L")));
+                report = format!("{report} {}@{}", short(&text("l")), short(&text("L")));
             }
             if !text("C").is_empty() {
-                report += &format!(" was {}", text("C"));
+                report = format!("{report} was {}", text("C"));
             }
             found.push(report);
         }
@@ -274,9 +274,9 @@ fn order_query(side: &str, words: &[&str]) -> String {
     let mut stop = None;
     for word in words {
         match word.split_once('=') {
-            Some(("id", id)) => query += &format!("&newClientOrderId={id}"),
-            Some(("stp", mode)) => query += &format!("&selfTradePreventionMode={mode}"),
-            Some(("quote", amount)) => query += &format!("&quoteOrderQty={amount}"),
+            Some(("id", id)) => query = format!("{query}&newClientOrderId={id}"),
+            Some(("stp", mode)) => query = format!("{query}&selfTradePreventionMode={mode}"),
+            Some(("quote", amount)) => query = format!("{query}&quoteOrderQty={amount}"),
             Some(("stop", price)) => stop = Some(price),
             Some(other) => panic!("{other:?}"),
             None => match *word {
@@ -290,7 +290,7 @@ fn order_query(side: &str, words: &[&str]) -> String {
         }
     }
     if let Some(price) = stop {
-        query += &format!("&stopPrice={price}");
+        query = format!("{query}&stopPrice={price}");
         kind = match (numbers.len(), takes) {
             (1, false) => "STOP_LOSS",
             (1, true) => "TAKE_PROFIT",
@@ -299,10 +299,10 @@ fn order_query(side: &str, words: &[&str]) -> String {
         };
     }
     if kind == "LIMIT" || kind.ends_with("_LIMIT") {
-        query += &format!("&timeInForce={tif}");
+        query = format!("{query}&timeInForce={tif}");
     }
     for (name, number) in ["quantity", "price"].iter().zip(numbers) {
-        query += &format!("&{name}={number}");
+        query = format!("{query}&{name}={number}");
     }
     format!("{query}&type={kind}")
 }

@@ -133,6 +133,13 @@ impl Endpoint {
         self.addresses[attempt % self.addresses.len()]
     }
 
+    /// The same name behind another address.
+    #[cfg(test)]
+    pub(crate) fn with_address(mut self, address: SocketAddr) -> Endpoint {
+        self.addresses = vec![address];
+        self
+    }
+
     /// Whom the certificate must name.
     pub(crate) fn server_name(&self) -> Option<&ServerName<'static>> {
         self.server_name.as_ref()

@@ -54,6 +54,19 @@ impl Stopper {
     }
 }
 
+/// Ends the present wait of a loop, or the next one, from another thread: there is something to send.
+#[derive(Clone, Debug)]
+pub struct Alarm {
+    waker: Arc<Waker>,
+}
+
+impl Alarm {
+    /// Makes the loop finish its turn now.
+    pub fn ring(&self) -> io::Result<()> {
+        self.waker.wake()
+    }
+}
+
 /// The loop.
 #[derive(Debug)]
 pub struct Poller {
@@ -109,6 +122,11 @@ impl Poller {
         self.ready.resize(2 * self.sessions.len().max(self.clients.len()), false);
     }
 
+    /// A handle that ends the present wait of the loop.
+    pub fn alarm(&self) -> Alarm {
+        Alarm { waker: Arc::clone(&self.stopper.waker) }
+    }
+
     /// A handle that stops the loop.
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()
@@ -135,6 +153,15 @@ impl Poller {
         &self.clients[id.0]
     }
 
+    /// Changes what a session sends after each opening, from the next one on.
+    pub fn set_opening_texts(
+        &mut self,
+        id: SessionId,
+        texts: Vec<String>,
+    ) -> Result<(), ConfigError> {
+        self.sessions[id.0].set_opening_texts(texts)
+    }
+
     /// Drops the connection of a session and makes a new one with the next turn, without a wait.
     pub fn reconnect(&mut self, id: SessionId) {
         self.sessions[id.0].reconnect();
@@ -156,6 +183,8 @@ impl Poller {
     }
 
     /// One turn: waits at most `timeout` for a socket, a deadline or a stop, then does what is due.
+    /// Sockets come before deadlines, so that a loop that was held up does not take what has been
+    /// waiting in a socket for silence.
     /// The clock is read, and only here: after a wait the time from before it is not a receive time.
     pub fn run_once(
         &mut self,
@@ -166,7 +195,6 @@ impl Poller {
         if self.stopper.is_stopped() {
             return Ok(Turn::Stop);
         }
-        self.on_time(clock.now_ns(), handler);
         let wait = self.wait(timeout, clock.now_ns());
         match self.poll.poll(&mut self.events, Some(wait)) {
             Ok(()) => {}

@@ -39,7 +39,7 @@ const WRITE_QUEUE_SIZE_BYTES_MIN: usize = 256;
 const READ_BUFFER_SIZE_BYTES: usize = 64 * 1024;
 
 /// Limits and habits of a session.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SessionConfig {
     /// From the first packet to an open TCP connection.
     pub connect_ns_max: u64,
@@ -66,6 +66,26 @@ pub struct SessionConfig {
     pub ping_interval_ns: Option<u64>,
     /// From [`crate::tls`]; needed for `wss://`.
     pub tls: Option<Arc<ClientConfig>>,
+}
+
+impl fmt::Debug for SessionConfig {
+    /// Without texts and values of headers: they hold keys and signatures.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("SessionConfig")
+            .field("connect_ns_max", &self.connect_ns_max)
+            .field("handshake_ns_max", &self.handshake_ns_max)
+            .field("idle_ns_max", &self.idle_ns_max)
+            .field("backoff_ns_min", &self.backoff_ns_min)
+            .field("backoff_ns_max", &self.backoff_ns_max)
+            .field("frame_size_bytes_max", &self.frame_size_bytes_max)
+            .field("write_queue_size_bytes_max", &self.write_queue_size_bytes_max)
+            .field("opening_text_count", &self.opening_texts.len())
+            .field("headers", &headers)
+            .field("ping_interval_ns", &self.ping_interval_ns)
+            .field("has_tls", &self.tls.is_some())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for SessionConfig {
@@ -280,6 +300,9 @@ pub enum CloseReason {
         /// How long.
         silent_ns: u64,
     },
+    /// An HTTP answer did not come in time; a late one would be taken for that of the next request.
+    #[error("no answer before its deadline")]
+    AnswerDeadline,
     /// The user asked for a new connection.
     #[error("a new connection is wanted")]
     Reconnect,
@@ -293,10 +316,10 @@ pub enum CloseReason {
 
 /// The end of the stream within the handshake of TLS is a cut like any other.
 pub(crate) fn tls_reason(error: io::Error) -> CloseReason {
-    match error.kind() == io::ErrorKind::UnexpectedEof {
-        true => CloseReason::Cut,
-        false => CloseReason::Io(error),
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return CloseReason::Cut;
     }
+    CloseReason::Io(error)
 }
 
 /// A change of a session, or of the connection of an HTTP client.
@@ -498,6 +521,12 @@ impl Session {
             | Phase::Handshaking { .. }
             | Phase::Stopped => None,
         }
+    }
+
+    /// What is sent after each opening from the next one on.
+    pub(crate) fn set_opening_texts(&mut self, texts: Vec<String>) -> Result<(), ConfigError> {
+        let old = std::mem::replace(&mut self.config.opening_texts, texts);
+        self.config.check().inspect_err(|_| self.config.opening_texts = old)
     }
 
     /// What the poller knows it by.

@@ -1,7 +1,7 @@
 //! Peers and handlers for the tests: a real WebSocket server in a thread, a handler that remembers.
 
 use std::fmt::Debug;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -168,12 +168,15 @@ pub(crate) struct Echo {
     pub(crate) heard: Vec<String>,
     pub(crate) peers: Vec<PeerId>,
     pub(crate) waiting: Vec<PeerId>,
+    /// API keys that came with requests.
+    pub(crate) keys: Vec<String>,
 }
 
 impl Service for Echo {
     fn request(&mut self, _: &mut Peers, peer: PeerId, request: &Request<'_>, _: u64) -> Reply {
         let body = String::from_utf8_lossy(request.body);
         self.heard.push(format!("{} {} {body}", request.method, request.target));
+        self.keys.extend(request.headers.get("x-mbx-apikey").map(str::to_string));
         match request.path() {
             "/ws" => Reply::Upgrade,
             "/later" => {
@@ -238,7 +241,7 @@ impl Pair {
     }
 
     #[track_caller]
-    pub(crate) fn until(&mut self, done: impl Fn(&Pair) -> bool) {
+    pub(crate) fn until(&mut self, done: impl Fn(&mut Pair) -> bool) {
         let watch = Clock::new();
         let start_ns = watch.now_ns();
         while !done(self) {
@@ -289,5 +292,110 @@ impl TestFile {
 impl Drop for TestFile {
     fn drop(&mut self) {
         drop(std::fs::remove_file(&self.0));
+    }
+}
+
+/// An empty directory of this test; removed after it.
+pub(crate) struct TestDirectory(pub(crate) PathBuf);
+
+impl TestDirectory {
+    pub(crate) fn new(name: &str) -> TestDirectory {
+        let path = std::env::temp_dir().join(format!("wire-{}-{name}.d", std::process::id()));
+        drop(std::fs::remove_dir_all(&path));
+        std::fs::create_dir(&path).unwrap();
+        TestDirectory(path)
+    }
+}
+
+impl Drop for TestDirectory {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+/// Seeded bytes; `SplitMix64`.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn word(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = self.0;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        word ^ (word >> 31)
+    }
+
+    /// In `[0, bound)`.
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        let bound = u64::try_from(bound.max(1)).unwrap();
+        usize::try_from(self.word() % bound).unwrap()
+    }
+
+    /// A few bytes removed, added, changed, or the end cut off. One byte remains.
+    pub(crate) fn damage(&mut self, bytes: &mut Vec<u8>) {
+        for _ in 0..=self.below(4) {
+            let place = self.below(bytes.len());
+            match self.below(4) {
+                0 if 1 < bytes.len() => drop(bytes.remove(place)),
+                1 => bytes.insert(place, self.byte()),
+                2 => bytes[place] = self.byte(),
+                _ => bytes.truncate(place.max(1)),
+            }
+        }
+    }
+
+    pub(crate) fn byte(&mut self) -> u8 {
+        u8::try_from(self.word() & 0xff).unwrap()
+    }
+}
+
+/// A connection passed on in both directions, until so many bytes came from the server or the client.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    client: TcpStream,
+    server: TcpStream,
+    down_left: usize,
+    up_left: usize,
+}
+
+impl Relay {
+    pub(crate) fn accept(
+        listener: &TcpListener,
+        to: SocketAddr,
+        down_left: usize,
+    ) -> Option<Relay> {
+        let (client, _) = listener.accept().ok()?;
+        let server = TcpStream::connect(to).unwrap();
+        client.set_nonblocking(true).unwrap();
+        server.set_nonblocking(true).unwrap();
+        Some(Relay { client, server, down_left, up_left: usize::MAX })
+    }
+
+    /// The same, with a limit for what comes from the client.
+    pub(crate) fn limit_up(mut self, up_left: usize) -> Relay {
+        self.up_left = up_left;
+        self
+    }
+
+    /// Whether it goes on.
+    pub(crate) fn run(&mut self) -> bool {
+        let mut buffer = [0; 4096];
+        let bound = self.up_left.min(buffer.len());
+        let up = pass(&self.client, &self.server, &mut buffer[..bound]);
+        let bound = self.down_left.min(buffer.len());
+        let down = pass(&self.server, &self.client, &mut buffer[..bound]);
+        self.up_left -= up.unwrap_or(0);
+        self.down_left -= down.unwrap_or(0);
+        0 < self.down_left && 0 < self.up_left && up.is_some() && down.is_some()
+    }
+}
+
+/// Bytes passed on; `None` at an end.
+fn pass(mut from: &TcpStream, mut to: &TcpStream, buffer: &mut [u8]) -> Option<usize> {
+    match from.read(buffer) {
+        Ok(0) if !buffer.is_empty() => None,
+        Ok(count) => to.write_all(&buffer[..count]).ok().map(|()| count),
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Some(0),
+        Err(_) => None,
     }
 }

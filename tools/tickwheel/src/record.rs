@@ -16,6 +16,7 @@ use wire::endpoint::Endpoint;
 use wire::poller::{Poller, Turn};
 use wire::recorder::{FRAME_SIZE_BYTES_MAX, Recorder, RecorderCounts, RecorderError};
 use wire::session::{Frame, Handler, SessionConfig, SessionEvent, SessionId};
+use wire::tls::{TlsRoots, client_config};
 
 use crate::report::{self, count};
 use crate::{exit, session};
@@ -195,7 +196,9 @@ fn record(
 ) -> anyhow::Result<(RecorderCounts, LinkCounts)> {
     let start_ns = clock.now_ns();
     let mut poller = Poller::new().context("start polling")?;
+    let tls = endpoint.is_tls().then(|| client_config(TlsRoots::WebPki)).transpose()?;
     let config = SessionConfig {
+        tls,
         // A seed of its own for each recording: they must not all come back in the same instant.
         backoff_seed: start_ns,
         frame_size_bytes_max: FRAME_SIZE_BYTES_MAX,
@@ -417,10 +420,10 @@ mod tests {
 
     #[test]
     fn wrong_use_is_told_before_anything_is_written() {
-        let file = TestFile::new("tls.capture");
-        let error = run(&args_for("wss://127.0.0.1:1/ws", &file)).unwrap_err();
+        let file = TestFile::new("scheme.capture");
+        let error = run(&args_for("https://127.0.0.1:1/ws", &file)).unwrap_err();
         assert_eq!(session::exit_code_of(&error), exit::USAGE);
-        assert!(error.to_string().contains("no TLS"), "{error}");
+        assert!(error.to_string().contains("use ws:// or wss://"), "{error}");
         assert!(!file.0.exists());
 
         let file = TestFile::new("taken.capture");

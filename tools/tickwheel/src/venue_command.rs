@@ -106,8 +106,8 @@ fn config_of(args: &VenueArgs) -> anyhow::Result<VenueConfig> {
     if let Some(path) = &args.faults {
         let script = std::fs::read_to_string(path)
             .with_context(|| format!("read faults {}", path.display()))?;
-        config.faults = FaultPlan::parse(&script)
-            .with_context(|| format!("read faults {}", path.display()))?;
+        config.faults =
+            FaultPlan::parse(&script).with_context(|| format!("read faults {}", path.display()))?;
     }
     Ok(config)
 }
@@ -127,8 +127,7 @@ impl CaFile {
             std::env::temp_dir().join(name)
         };
         let folder = state.map_or_else(temporary, Path::to_path_buf);
-        std::fs::create_dir_all(&folder)
-            .with_context(|| format!("create {}", folder.display()))?;
+        std::fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
         let path = folder.join("ca.pem");
         std::fs::write(&path, pem).with_context(|| format!("write {}", path.display()))?;
         let path = std::path::absolute(&path).unwrap_or(path);

@@ -139,6 +139,15 @@ impl Limits {
         long.add(ORDERS_LONG_NS, now_ns, 1);
     }
 
+    /// An order traded for the first time, or was refused: it counts no more.
+    pub(crate) fn uncount_order(&mut self, account: usize, now_ns: u64) {
+        let (short, long) = &mut self.orders[account];
+        for (window, length_ns) in [(short, ORDERS_SHORT_NS), (long, ORDERS_LONG_NS)] {
+            window.count = window.count(length_ns, now_ns).saturating_sub(1);
+            window.slot = now_ns / length_ns;
+        }
+    }
+
     /// Orders of an account in ten seconds and in a day.
     pub(crate) fn orders(&self, account: usize, now_ns: u64) -> (u32, u32) {
         let (short, long) = self.orders[account];

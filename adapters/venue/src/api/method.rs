@@ -34,6 +34,7 @@ pub(crate) enum Method {
     /// `sapi` endpoints that clients ask at their start.
     Nothing,
     SystemStatus,
+    TradeFee,
     SessionLogon,
     SessionStatus,
     SessionLogout,
@@ -77,6 +78,7 @@ const REST: &[(&str, &str, Method)] = &[
     ("GET", "/api/v3/myPreventedMatches", M::PreventedMatches),
     ("GET", "/api/v3/myFilters", M::MyFilters),
     ("GET", "/sapi/v1/system/status", M::SystemStatus),
+    ("GET", "/sapi/v1/asset/tradeFee", M::TradeFee),
     ("GET", "/sapi/v1/capital/config/getall", M::Nothing),
     ("GET", "/sapi/v1/margin/allAssets", M::Nothing),
     ("GET", "/sapi/v1/margin/allPairs", M::Nothing),
@@ -151,6 +153,7 @@ impl Method {
                     | M::OrderLimits
                     | M::PreventedMatches
                     | M::MyFilters
+                    | M::TradeFee
                     | M::SessionLogon
                     | M::SubscribeSigned
             )
@@ -180,7 +183,8 @@ impl Method {
             | M::OrderCancelReplace
             | M::CancelAll
             | M::Nothing
-            | M::SystemStatus => 1,
+            | M::SystemStatus
+            | M::TradeFee => 1,
             M::Depth => match limit {
                 0..=100 => 5,
                 101..=500 => 25,

@@ -250,7 +250,9 @@ impl Exchange {
         now_ns: u64,
     ) -> Result<(), ApiError> {
         let filters = &self.config.symbols[symbol].filters;
-        let average = self.average_price(symbol, now_ns);
+        let is_needed =
+            new.kind.is_market() || filters.percent_up != 0 || filters.percent_down != 0;
+        let average = if is_needed { self.average_price(symbol, now_ns) } else { None };
         if !new.kind.is_market() {
             check_price(filters, new.price)?;
             check_percent(filters, new.price, average)?;
@@ -294,8 +296,15 @@ impl Exchange {
         new: &NewOrder,
         call: &Call<'_>,
     ) -> Result<String, ApiError> {
-        let placed = self.place(symbol, account, new, call.now_ns)?;
         self.limits.count_order(account, call.now_ns);
+        let placed = self.place(symbol, account, new, call.now_ns);
+        let placed = match placed {
+            Ok(placed) => placed,
+            Err(error) => {
+                self.limits.uncount_order(account, call.now_ns);
+                return Err(error);
+            }
+        };
         let name = &self.config.symbols[symbol].name;
         Ok(match new.response {
             ResponseType::Ack => shapes::ack(&placed.order, name, call.unit).end(),
@@ -440,6 +449,9 @@ impl Exchange {
             (_, Err(error)) => Some(Err(error)),
             (_, Ok(())) => Some(self.place_counted(symbol, account, &new, call)),
         };
+        if let (Ok(_), Some(Err(error))) = (&cancelled, &placed) {
+            self.reject(symbol, account, &new, (&error.message, call.now_ns));
+        }
         replaced(cancelled, placed)
     }
 

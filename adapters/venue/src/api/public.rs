@@ -9,13 +9,15 @@ use crate::config::SymbolConfig;
 use crate::exchange::events::stamp;
 use crate::exchange::{Exchange, SymbolIndex, Trade};
 use crate::money::{self, Money, ONE};
-use crate::order::{Side, Stp, TimeUnit};
+use crate::order::{OrderType, Side, Stp, TimeUnit};
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// Window of the tickers.
 const DAY_NS: u64 = 86_400 * SECOND_NS;
 /// Window of the average price.
 const AVERAGE_NS: u64 = 300 * SECOND_NS;
+/// Trades that the average price looks at.
+const AVERAGE_COUNT_MAX: usize = 1000;
 /// Most levels of a book in an answer.
 const DEPTH_MAX: usize = 5000;
 
@@ -38,6 +40,17 @@ const INTERVALS: &[(&str, u64)] = &[
     ("1w", 604_800),
 ];
 const MONDAY_NS: u64 = 4 * DAY_NS;
+
+/// In the order of the documents.
+const ORDER_TYPES: &[OrderType] = &[
+    OrderType::Limit,
+    OrderType::LimitMaker,
+    OrderType::Market,
+    OrderType::StopLoss,
+    OrderType::StopLossLimit,
+    OrderType::TakeProfit,
+    OrderType::TakeProfitLimit,
+];
 
 /// What trades of an interval come to.
 #[derive(Clone, Copy, Debug)]
@@ -154,11 +167,16 @@ impl Exchange {
         candle
     }
 
-    /// The average price of five minutes, else the last price.
+    /// The average price of five minutes, of the last 1000 trades at most, else the last price.
     pub(crate) fn average_price(&self, symbol: usize, now_ns: u64) -> Option<Money> {
         let market = &self.markets[symbol];
         let begin_ns = now_ns.saturating_sub(AVERAGE_NS);
-        let recent = market.trades.iter().rev().take_while(|trade| begin_ns <= trade.time_ns);
+        let recent = market
+            .trades
+            .iter()
+            .rev()
+            .take(AVERAGE_COUNT_MAX)
+            .take_while(|trade| begin_ns <= trade.time_ns);
         let (mut base, mut quote) = (0_i128, 0_i128);
         for trade in recent {
             base += i128::from(trade.quantity);
@@ -432,7 +450,8 @@ impl Exchange {
 
 /// A symbol as in `exchangeInfo`.
 fn symbol_json(config: &SymbolConfig, has_sets: bool) -> String {
-    let types = r#"["LIMIT","LIMIT_MAKER","MARKET","STOP_LOSS","STOP_LOSS_LIMIT","TAKE_PROFIT","TAKE_PROFIT_LIMIT"]"#;
+    let types = ORDER_TYPES.iter().map(|kind| quoted(kind.word()));
+    let types = array(types);
     let modes = [Stp::None, Stp::ExpireTaker, Stp::ExpireMaker, Stp::ExpireBoth, Stp::Decrement];
     let modes = array(modes.iter().map(|mode| quoted(mode.word())));
     Object::new()
@@ -445,7 +464,7 @@ fn symbol_json(config: &SymbolConfig, has_sets: bool) -> String {
         .number("quoteAssetPrecision", 8)
         .number("baseCommissionPrecision", 8)
         .number("quoteCommissionPrecision", 8)
-        .raw("orderTypes", types)
+        .raw("orderTypes", &types)
         .flag("icebergAllowed", false)
         .flag("ocoAllowed", false)
         .flag("otoAllowed", false)

@@ -200,6 +200,18 @@ impl Exchange {
             .end())
     }
 
+    pub(super) fn trade_fee(&self, call: &Call<'_>) -> Result<String, ApiError> {
+        let only = call.params.text("symbol")?;
+        call.params.finish()?;
+        let symbols = self.config.symbols.iter();
+        let symbols = symbols.filter(|symbol| only.is_none_or(|only| only == symbol.name));
+        Ok(array(symbols.map(|symbol| {
+            let object = Object::new().text("symbol", &symbol.name);
+            let object = object.money("makerCommission", symbol.fees.maker);
+            object.money("takerCommission", symbol.fees.taker).end()
+        })))
+    }
+
     pub(super) fn order_limits(&self, call: &Call<'_>) -> Result<String, ApiError> {
         call.params.finish()?;
         Ok(array(self.limits.orders_json(call.account()?, call.now_ns).into_iter()))

@@ -32,6 +32,7 @@ pub(crate) struct Report {
     time_ns: u64,
     /// The client id before a cancel or an amend.
     client_id_before: String,
+    reject_reason: &'static str,
     fill: Option<Fill>,
     stopped: Option<Stopped>,
 }
@@ -39,7 +40,8 @@ pub(crate) struct Report {
 impl Report {
     pub(crate) fn new(execution: Execution, time_ns: u64) -> Self {
         let client_id_before = String::new();
-        Self { execution, time_ns, client_id_before, fill: None, stopped: None }
+        let reject_reason = "NONE";
+        Self { execution, time_ns, client_id_before, reject_reason, fill: None, stopped: None }
     }
 
     pub(crate) fn fill(fill: Fill) -> Self {
@@ -49,6 +51,10 @@ impl Report {
 
     pub(crate) fn stopped(stopped: Stopped, time_ns: u64) -> Self {
         Self { stopped: Some(stopped), ..Self::new(Execution::TradePrevention, time_ns) }
+    }
+
+    pub(crate) fn rejected(reject_reason: &'static str, time_ns: u64) -> Self {
+        Self { reject_reason, ..Self::new(Execution::Rejected, time_ns) }
     }
 
     pub(crate) fn renamed(execution: Execution, client_id_before: String, time_ns: u64) -> Self {
@@ -121,10 +127,30 @@ impl Exchange {
 
     /// Reports the balances of a symbol's assets.
     pub(crate) fn position(&mut self, symbol: usize, account: usize, now_ns: u64) {
+        let assets = [self.markets[symbol].base, self.markets[symbol].quote];
+        self.balances(account, &assets, now_ns);
+    }
+
+    /// Reports money that came or went without a trade.
+    pub(crate) fn adjusted(
+        &mut self,
+        account: usize,
+        (asset, amount): (usize, Money),
+        now_ns: u64,
+    ) {
+        let name = self.ledger.assets[asset].clone();
+        self.balances(account, &[asset], now_ns);
+        self.tell(account, |unit| {
+            let time = stamp(now_ns, unit);
+            let object = Object::new().text("e", "balanceUpdate").number("E", time);
+            object.text("a", &name).money("d", amount).number("T", time).end()
+        });
+    }
+
+    fn balances(&mut self, account: usize, assets: &[usize], now_ns: u64) {
         if self.connections.values().all(|connection| connection.subscriptions.is_empty()) {
             return;
         }
-        let assets = [self.markets[symbol].base, self.markets[symbol].quote];
         let balances = array(assets.iter().map(|asset| {
             let balance = self.ledger.get(account, *asset);
             let object = Object::new().text("a", &self.ledger.assets[*asset]);
@@ -172,7 +198,7 @@ fn execution_report(
         .text("C", &report.client_id_before)
         .text("x", report.execution.word())
         .text("X", order.status.word())
-        .text("r", "NONE")
+        .text("r", report.reject_reason)
         .number("i", order.id)
         .money("l", fill.map_or(0, |fill| fill.quantity))
         .money("z", order.executed)

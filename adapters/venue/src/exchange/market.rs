@@ -110,7 +110,9 @@ impl Market {
         self.open.remove(&id);
         self.stops.remove(&id);
         self.open_ids.remove(&(order.account, order.client_id.clone()));
-        self.closed.retain(|closed| *closed != id);
+        if !order.status.is_open() {
+            self.closed.retain(|closed| *closed != id);
+        }
         let left = self.book.remaining(order.side, order.price, order.book_sequence);
         if let Some(left) = left {
             self.book.reduce(order.side, order.price, order.book_sequence, left);

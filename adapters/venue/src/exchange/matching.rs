@@ -5,21 +5,27 @@
 //!                  +----------------------------+--> trades --> rests, is filled or expires
 //! ```
 //!
-//! **Invariant:** after every call here no book is crossed and every stop that is hit was triggered.
+//! **Invariant:** after every call here no book is crossed, and every stop that is hit was let go.
 
 use crate::api::error::ApiError;
 use crate::exchange::book::{Book, Front, Owner, Resting};
 use crate::exchange::events::{Report, Stopped};
 use crate::exchange::market::{Prevented, push_bounded};
+use crate::exchange::{AccountIndex, SymbolIndex, Trade};
 use crate::exchange::{Exchange, FlowId, FlowKind, FlowOrder, FlowPlaced, FlowRest, Output};
-use crate::exchange::{SymbolIndex, Trade};
 use crate::money::{self, Money, ONE};
 use crate::order::{
     Execution, Fill, Order, OrderType, ResponseType, Side, Status, Stp, TimeInForce,
 };
 
-/// Why the rest of an order expired.
-const NO_LIQUIDITY: &str = "INSUFFICIENT_LIQUIDITY";
+/// Why the rest of an order that does not rest expired.
+fn expiry_reason(order: &Order) -> &'static str {
+    match order.time_in_force {
+        TimeInForce::Ioc if !order.kind.is_market() => "UNFILLED_IOC_QUANTITY_EXPIRED",
+        TimeInForce::Fok if !order.kind.is_market() => "UNFILLED_FOK_ORDER_EXPIRED",
+        TimeInForce::Gtc | TimeInForce::Ioc | TimeInForce::Fok => "INSUFFICIENT_LIQUIDITY",
+    }
+}
 
 /// An order as it is asked for; its parameters are checked.
 #[derive(Clone, Debug)]
@@ -281,6 +287,32 @@ impl Exchange {
         market.orders.entry(id).or_insert(order)
     }
 
+    /// Files an order that the engine refused, and tells the account: a replacement whose cancel
+    /// went through.
+    pub(crate) fn reject(
+        &mut self,
+        symbol: usize,
+        account: usize,
+        new: &NewOrder,
+        (message, now_ns): (&str, u64),
+    ) {
+        let reason = match message {
+            "Account has insufficient balance for requested action." => "INSUFFICIENT_BALANCES",
+            "Order would trigger immediately." => "STOP_PRICE_WOULD_TRIGGER_IMMEDIATELY",
+            "Order would immediately match and take." => "WOULD_MATCH_IMMEDIATELY",
+            _ => return,
+        };
+        let id = self.enter(symbol, account, new, new.quantity, now_ns).id;
+        let market = &mut self.markets[symbol];
+        let order = market.order_mut(id);
+        order.status = Status::Rejected;
+        order.is_working = false;
+        order.working_ns = None;
+        let client_id = order.client_id.clone();
+        market.close(id, &client_id, &self.config.history);
+        self.report(symbol, id, &Report::rejected(reason, now_ns));
+    }
+
     /// Locks what an order holds now, or lets go what it held too much.
     pub(crate) fn hold(&mut self, symbol: usize, id: u64, now_ns: u64) {
         let amount = holds(self.markets[symbol].order(id));
@@ -306,7 +338,7 @@ impl Exchange {
         let is_whole = order.time_in_force == TimeInForce::Fok && !order.kind.is_market();
         let wanted = order.remaining();
         if is_whole && self.walk(symbol, walker, Want::Base(wanted)).0 < wanted {
-            return self.expire(symbol, id, NO_LIQUIDITY, now_ns);
+            return self.expire(symbol, id, now_ns);
         }
         while let Some(front) = self.markets[symbol].book.front(walker.side.opposite()) {
             let order = self.markets[symbol].order(id);
@@ -337,7 +369,7 @@ impl Exchange {
             return;
         }
         if order.kind.is_market() || order.time_in_force != TimeInForce::Gtc {
-            return self.expire(symbol, id, NO_LIQUIDITY, now_ns);
+            return self.expire(symbol, id, now_ns);
         }
         let owner = Owner::Account { id, account: walker.account };
         let resting = Resting { owner, remaining: order.remaining() };
@@ -409,6 +441,9 @@ impl Exchange {
             }
             Owner::Account { id, account } => {
                 let order = self.markets[symbol].order_mut(id);
+                if order.executed == 0 {
+                    self.limits.uncount_order(account, done.now_ns);
+                }
                 order.executed += done.quantity;
                 order.executed_quote += done.quote;
                 order.updated_ns = done.now_ns;
@@ -517,12 +552,12 @@ impl Exchange {
     }
 
     /// Ends an order that is not on the book.
-    fn expire(&mut self, symbol: usize, id: u64, reason: &str, now_ns: u64) {
+    fn expire(&mut self, symbol: usize, id: u64, now_ns: u64) {
         self.hold_amount(symbol, id, 0, now_ns);
         let market = &mut self.markets[symbol];
         let order = market.order_mut(id);
         order.status = Status::Expired;
-        order.expiry_reason = Some(reason.to_string());
+        order.expiry_reason = Some(expiry_reason(order).to_string());
         order.updated_ns = now_ns;
         let (account, client_id) = (order.account, order.client_id.clone());
         market.close(id, &client_id, &self.config.history);
@@ -639,6 +674,26 @@ impl Exchange {
         let left = book.remaining(rest.side, rest.price, rest.sequence);
         book.reduce(rest.side, rest.price, rest.sequence, left.unwrap_or(0));
         self.level(rest.symbol, rest.side, rest.price);
+        true
+    }
+
+    /// Money comes to an account, or goes when `amount` is negative, without a trade. False when
+    /// there is less.
+    pub fn adjust(
+        &mut self,
+        account: AccountIndex,
+        asset: &str,
+        amount: Money,
+        now_ns: u64,
+    ) -> bool {
+        let index = self.ledger.asset(asset);
+        let after = self.ledger.free(account.0, index).saturating_add(i128::from(amount));
+        if after < 0 {
+            return false;
+        }
+        self.ledger.add(account.0, index, amount);
+        self.touch(account.0, now_ns);
+        self.adjusted(account.0, (index, amount), now_ns);
         true
     }
 

@@ -19,7 +19,7 @@ use crate::exchange::book::{Owner, Resting};
 use crate::exchange::ledger::Balance;
 use crate::exchange::market::{Amendment, Counters, Prevented, push_bounded};
 use crate::exchange::{Exchange, LoadError, Trade};
-use crate::money::Money;
+use crate::money::{self, Money};
 use crate::order::{Fill, Order, Side};
 
 /// The format of a line.
@@ -97,8 +97,11 @@ impl Exchange {
             if !is_all && market.dirty.is_empty() {
                 continue;
             }
-            let orders = market.orders.values();
-            let orders = orders.filter(|order| is_all || market.dirty.contains(&order.id));
+            let orders: Vec<Order> = if is_all {
+                market.orders.values().cloned().collect()
+            } else {
+                market.dirty.iter().filter_map(|id| market.orders.get(id)).cloned().collect()
+            };
             let fills = market.fills.iter().rev();
             let fills = fills.take_while(|fill| is_all || market.fills_saved < fill.trade_id);
             let mut fills: Vec<Fill> = fills.cloned().collect();
@@ -112,7 +115,7 @@ impl Exchange {
             let saved = SavedMarket {
                 counters,
                 last_price: market.last_price,
-                orders: orders.cloned().collect(),
+                orders,
                 fills,
                 trades: market.trades.iter().skip(skipped).filter(|_| is_all).copied().collect(),
                 prevented: market.prevented.iter().filter(|_| is_all).cloned().collect(),
@@ -171,6 +174,24 @@ impl Exchange {
             self.load_market(symbol.0, saved)?;
         }
         self.mark_saved();
+        self.check_locked()
+    }
+
+    /// What accounts have locked is what their open orders hold.
+    fn check_locked(&self) -> Result<(), LoadError> {
+        let mut held = vec![vec![0_i128; self.ledger.assets.len()]; self.config.accounts.len()];
+        for market in &self.markets {
+            for order in market.open.iter().map(|id| market.order(*id)) {
+                let asset = if order.side == Side::Buy { market.quote } else { market.base };
+                held[order.account][asset] += i128::from(order.locked);
+            }
+        }
+        for (account, (held, balances)) in held.iter().zip(&self.ledger.balances).enumerate() {
+            if held.iter().zip(balances).any(|(held, balance)| *held != balance.locked) {
+                let name = &self.config.accounts[account].name;
+                return Err(LoadError::Foreign(format!("locked money of account {name:?}")));
+            }
+        }
         Ok(())
     }
 
@@ -178,15 +199,17 @@ impl Exchange {
         let account_count = self.config.accounts.len();
         let history = self.config.history;
         let market = &mut self.markets[symbol];
+        let counters = saved.counters;
+        let largest = counters.order.max(counters.trade).max(counters.execution);
+        let largest = largest.max(counters.prevented).max(counters.update).max(counters.client_id);
+        if u64::MAX / 2 < largest || saved.last_price.is_some_and(|price| price <= 0) {
+            return Err(LoadError::Foreign("counters out of range".to_string()));
+        }
         market.counters = saved.counters;
         market.last_price = saved.last_price;
         market.book.update_id = saved.counters.update;
         for order in saved.orders {
-            let is_sane = order.account < account_count
-                && 0 <= order.remaining()
-                && 0 <= order.price
-                && (!order.status.is_open() || 0 < order.remaining());
-            if !is_sane {
+            if order.account >= account_count || !is_sane(&order) {
                 return Err(LoadError::Foreign(format!("order {}", order.id)));
             }
             market.unindex(order.id);
@@ -221,4 +244,26 @@ impl Exchange {
         market.forget(&history);
         Ok(())
     }
+}
+
+/// Whether an order from a file can have been one of ours.
+fn is_sane(order: &Order) -> bool {
+    let amounts = [
+        order.price,
+        order.stop_price,
+        order.quantity,
+        order.executed,
+        order.executed_quote,
+        order.prevented,
+        order.locked,
+    ];
+    let fits = amounts.iter().all(|amount| (0..=Money::MAX / 4).contains(amount));
+    fits && order.executed + order.prevented <= order.quantity
+        && (!order.status.is_open() || (0 < order.remaining() && holds_all(order)))
+}
+
+/// Whether an open order can hold what it should.
+fn holds_all(order: &Order) -> bool {
+    let price = order.price.max(order.stop_price);
+    money::quote(price, order.quantity).is_some_and(|quote| quote < Money::MAX / 4)
 }

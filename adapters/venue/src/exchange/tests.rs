@@ -27,7 +27,8 @@ fn limit_orders_rest_and_trade_at_the_resting_price() {
     );
     // First the better price, then the earlier order.
     check(
-        "a sell 1 102 id=x; b sell 1 101 id=y; a sell 1 101 id=z; f buy 1.5 103 ioc; a get x; a get z",
+        "a sell 1 102 id=x; b sell 1 101 id=y; a sell 1 101 id=z; f buy 1.5 103 ioc; a get x; \
+         a get z",
         "NEW 0; NEW 0; NEW 0; 1.5; NEW 0; PARTIALLY_FILLED 0.5",
         "",
     );
@@ -108,7 +109,8 @@ fn stops_wait_for_the_last_price() {
         "x NEW/NEW; x NEW/NEW",
     );
     check(
-        "f sell 1 100; f buy 1 100; a sell 1 104 stop=105 take id=x; f sell 1 106; f buy 2 106; a get x",
+        "f sell 1 100; f buy 1 100; a sell 1 104 stop=105 take id=x; f sell 1 106; f buy 2 106; \
+         a get x",
         "0; 1; NEW 0; 0; 1; FILLED 1",
         "",
     );
@@ -123,7 +125,8 @@ fn stops_wait_for_the_last_price() {
 fn orders_of_one_account_do_not_trade_with_each_other() {
     let run = |mode: &str, expected: &str, reports: &str| {
         let script = format!(
-            "a sell 2 100 id=m stp=NONE; f sell 1 100; a buy 3 100 id=t stp={mode}; a get m; a get t"
+            "a sell 2 100 id=m stp=NONE; f sell 1 100; a buy 3 100 id=t stp={mode}; a get m; \
+             a get t"
         );
         check(&script, expected, reports);
     };
@@ -198,4 +201,39 @@ fn fees_are_taken_from_what_is_received() {
     };
     assert_eq!(free(0, "USDT"), Some(1_009_990_000_000));
     assert_eq!(free(1, "BTC"), Some(10_099_800_000));
+}
+
+#[test]
+fn money_can_come_and_go_without_a_trade() {
+    let mut desk = Desk::new(config());
+    desk.listen(1, "a");
+    let account = crate::exchange::AccountIndex(0);
+    assert!(desk.exchange.adjust(account, "BTC", -crate::money::ONE, desk.now_ns));
+    assert!(!desk.exchange.adjust(account, "BTC", -100 * crate::money::ONE, desk.now_ns));
+    let mut events = Vec::new();
+    desk.exchange.drain(&mut |output| {
+        if let crate::exchange::Output::UserEvent { json, .. } = output {
+            events.push(json);
+        }
+    });
+    assert_eq!(events.len(), 2, "{events:?}");
+    assert!(
+        events[0].contains(r#"[{"a":"BTC","f":"99.00000000","l":"0.00000000"}]"#),
+        "{events:?}"
+    );
+    assert!(events[1].contains(r#""e":"balanceUpdate""#) && events[1].contains(r#""d":"-1.0"#));
+}
+
+#[test]
+fn a_replacement_that_the_engine_refuses_is_reported() {
+    let mut desk = Desk::new(config());
+    desk.listen(1, "a");
+    desk.run("a buy 1 100 id=x");
+    let query = "symbol=BTCUSDT&side=SELL&type=LIMIT&timeInForce=GTC&quantity=999&price=200\
+                 &cancelReplaceMode=STOP_ON_FAILURE&cancelOrigClientOrderId=x\
+                 &cancelNewClientOrderId=y&newClientOrderId=z";
+    let answer = desk.call("a", "POST", "/api/v3/order/cancelReplace", query);
+    assert_eq!(answer.status, 409, "{}", answer.body);
+    assert_eq!(desk.reports(), "x NEW/NEW; y CANCELED/CANCELED was x; z REJECTED/REJECTED");
+    assert_eq!(desk.run("a get z; a buy 1 100 id=z"), "REJECTED 0; NEW 0");
 }

@@ -31,8 +31,7 @@ pub struct Faults {
 impl Faults {
     /// Rules that count from `start_ns`.
     pub fn new(plan: &FaultPlan, seed: u64, start_ns: u64) -> Faults {
-        let mut faults =
-            Faults { rules: Vec::new(), seed, start_ns, next_id: 1, fired_count: 0 };
+        let mut faults = Faults { rules: Vec::new(), seed, start_ns, next_id: 1, fired_count: 0 };
         for fault in plan.faults.iter().take(RULE_COUNT_MAX) {
             faults.add(fault.clone());
         }

@@ -111,7 +111,8 @@ fn names_match_whole_or_by_their_beginning() {
 
 #[test]
 fn chances_come_from_the_seed_and_have_their_size() {
-    let fault = Fault::new(Place::Stream, "", Action::Drop { accepted: false }).with_chance(100_000);
+    let fault =
+        Fault::new(Place::Stream, "", Action::Drop { accepted: false }).with_chance(100_000);
     let first = fired(&fault, "a", 10_000, 7);
     assert_eq!(first, fired(&fault, "a", 10_000, 7), "seed 7");
     assert_ne!(first, fired(&fault, "a", 10_000, 8));

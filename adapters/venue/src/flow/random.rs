@@ -76,7 +76,8 @@ mod tests {
     #[test]
     fn the_shapes_have_their_means() {
         let mut random = Random::new(11, 0);
-        let mean = |draw: &mut dyn FnMut() -> u64| (0..20_000).map(|_| draw()).sum::<u64>() / 20_000;
+        let mean =
+            |draw: &mut dyn FnMut() -> u64| (0..20_000).map(|_| draw()).sum::<u64>() / 20_000;
         let wait = mean(&mut || random.wait(64_000));
         assert!((60_000..68_000).contains(&wait), "seed 11: {wait}");
         let uniform = mean(&mut || random.up_to(1_000));

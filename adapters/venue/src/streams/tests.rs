@@ -15,7 +15,7 @@ fn streams() -> Streams {
 }
 
 fn open(streams: &mut Streams, id: u64, target: &str) {
-    streams.opened(id, parse_target(target).unwrap());
+    streams.opened(id, &parse_target(target).unwrap());
 }
 
 /// Answer to a message long after the one before.
@@ -28,13 +28,7 @@ fn ask(streams: &mut Streams, text: &str) -> String {
 }
 
 fn trade(id: u64, time_ns: u64) -> Trade {
-    Trade {
-        id,
-        price: 6_180_000_000_000,
-        quantity: 2_500_000,
-        time_ns,
-        is_buyer_maker: true,
-    }
+    Trade { id, price: 6_180_000_000_000, quantity: 2_500_000, time_ns, is_buyer_maker: true }
 }
 
 /// Connection, stream and text of each frame.
@@ -94,7 +88,10 @@ fn messages_are_answered_as_documented() {
         r#"{"id":null,"result":null}"#,
     );
     check(r#"{"method":"LIST_SUBSCRIPTIONS","id":3}"#, r#"{"id":3,"result":["btcusdt@aggTrade"]}"#);
-    check(r#"{"method":"GET_PROPERTY","params":["combined"],"id":2}"#, r#"{"id":2,"result":false}"#);
+    check(
+        r#"{"method":"GET_PROPERTY","params":["combined"],"id":2}"#,
+        r#"{"id":2,"result":false}"#,
+    );
     check(
         r#"{"method":"SET_PROPERTY","params":["combined",true],"id":5}"#,
         r#"{"id":5,"result":null}"#,
@@ -116,10 +113,7 @@ fn messages_are_answered_as_documented() {
         r#"{"method":"LIST_SUBSCRIPTIONS","id":{}}"#,
         r#"{"code":2,"msg":"Invalid request: request ID must be an unsigned integer"}"#,
     );
-    check(
-        "nonsense",
-        r#"{"code":3,"msg":"Invalid JSON: expected ident at line 1 column 2"}"#,
-    );
+    check("nonsense", r#"{"code":3,"msg":"Invalid JSON: expected ident at line 1 column 2"}"#);
     check("", r#"{"code":3,"msg":"Invalid JSON: EOF while parsing a value at line 1 column 0"}"#);
     check(
         r#"{"params":[],"id":5}"#,
@@ -159,12 +153,8 @@ fn a_trade_is_told_in_the_wrapper_and_unit_of_each_listener() {
         )
     };
     let name = "btcusdt@trade".to_string();
-    let wrapped =
-        format!(r#"{{"stream":"btcusdt@trade","data":{}}}"#, plain("1700000000001234"));
-    assert_eq!(frames, [
-        (1, name.clone(), plain("1700000000001")),
-        (2, name, wrapped),
-    ]);
+    let wrapped = format!(r#"{{"stream":"btcusdt@trade","data":{}}}"#, plain("1700000000001234"));
+    assert_eq!(frames, [(1, name.clone(), plain("1700000000001")), (2, name, wrapped),]);
 }
 
 #[test]
@@ -207,14 +197,15 @@ fn tickers_and_bars_are_well_formed() {
     for id in 1..=3 {
         streams.trade(SymbolIndex(0), &trade(id, START_NS + id), &mut |_, _, _| {});
     }
-    let frames =
-        hear(|mut sink| streams.on_time(&exchange, START_NS + 2 * SECOND_NS, &mut sink));
+    let frames = hear(|mut sink| streams.on_time(&exchange, START_NS + 2 * SECOND_NS, &mut sink));
     assert_eq!(frames.len(), 4, "{frames:?}");
     for (_, name, text) in frames {
         let value: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["s"], "BTCUSDT", "{text}");
         match name.as_str() {
-            "btcusdt@ticker" => assert_eq!((&value["n"], &value["v"]), (&json!(3), &json!("0.07500000"))),
+            "btcusdt@ticker" => {
+                assert_eq!((&value["n"], &value["v"]), (&json!(3), &json!("0.07500000")));
+            }
             "btcusdt@miniTicker" => assert_eq!(value["q"], "4635.00000000"),
             "btcusdt@kline_1m" => assert_eq!(value["k"]["c"], "61800.00000000"),
             "btcusdt@avgPrice" => assert_eq!(value["w"], "61800.00000000"),
@@ -230,7 +221,6 @@ fn who_is_gone_hears_nothing_and_is_forgotten() {
     streams.closed(1);
     streams.closed(1);
     assert!(streams.listeners.is_empty());
-    let frames =
-        hear(|mut sink| streams.trade(SymbolIndex(0), &trade(1, START_NS), &mut sink));
+    let frames = hear(|mut sink| streams.trade(SymbolIndex(0), &trade(1, START_NS), &mut sink));
     assert_eq!(frames, []);
 }

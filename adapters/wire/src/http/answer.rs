@@ -1,5 +1,8 @@
 //! Answers out of the bytes of a connection, one after the other, in place where they are not chunked.
 
+#[cfg(test)]
+mod tests;
+
 use super::HttpFailure;
 use super::chunked::{ChunkError, Chunked};
 use super::head::{HEADER_COUNT_MAX, Headers};

@@ -210,7 +210,9 @@ impl HttpClient {
     fn append(&mut self, request: &HttpRequest<'_>) {
         let queue = &mut self.queue;
         let mut push = |parts: &[&str]| {
-            parts.iter().for_each(|part| queue.extend_from_slice(part.as_bytes()));
+            for part in parts {
+                queue.extend_from_slice(part.as_bytes());
+            }
         };
         let (path, host) = (self.endpoint.path(), self.endpoint.authority());
         push(&[request.method, " ", path, request.target, " HTTP/1.1\r\nHost: ", host, "\r\n"]);
@@ -307,14 +309,16 @@ impl HttpClient {
             return;
         }
         // Answers first: a peer that refuses a request may have ended its reading.
-        let read = self.read(clock, handler);
-        let end = match (read, self.write()) {
-            (Ok(has_more), Ok(())) => {
+        let end = match self.read(clock, handler) {
+            Ok(has_more) => {
                 self.has_more = has_more;
-                return;
+                match self.write() {
+                    Ok(()) => return,
+                    Err(error) => io_end(error),
+                }
             }
-            (Err(end), _) => end,
-            (Ok(_), Err(error)) => io_end(error),
+            // Nothing more goes out here: behind half a request it would be taken for its rest.
+            Err(end) => end,
         };
         self.end(end, clock.now_ns(), handler);
     }
@@ -480,7 +484,7 @@ impl HttpClient {
                     if is_front_late { HttpFailure::Deadline } else { HttpFailure::Dropped };
                 self.fail_front(failure, handler);
             }
-            let why = CloseReason::Protocol { detail: "no answer in time".to_string() };
+            let why = CloseReason::AnswerDeadline;
             self.end(End { why, failure: |_| HttpFailure::Dropped }, now_ns, handler);
         }
         // Of the rest nothing was sent: they leave the queue without a trace.
@@ -559,6 +563,7 @@ fn io_end(error: io::Error) -> End {
         | CloseReason::FrameTooLarge { .. }
         | CloseReason::Protocol { .. }
         | CloseReason::Mute { .. }
+        | CloseReason::AnswerDeadline
         | CloseReason::Reconnect
         | CloseReason::Ended
         | CloseReason::Stopped => HttpFailure::Cut,

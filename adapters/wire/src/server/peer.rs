@@ -9,7 +9,9 @@
 
 use std::io::{self, Read as _};
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use rustix::net::sockopt::set_socket_linger;
 use tungstenite::WebSocket;
 
 use super::outlet::Outlet;
@@ -93,6 +95,15 @@ impl Stage {
     }
 }
 
+/// In which lists of the server it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Lists {
+    /// Of those to be run.
+    pub(super) is_due: bool,
+    /// Of those to be settled.
+    pub(super) is_dirty: bool,
+}
+
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Peer {
@@ -103,12 +114,7 @@ pub(super) struct Peer {
     /// The service heard of it and will hear of its end.
     pub(super) is_known: bool,
     pub(super) is_paused: bool,
-    /// In the list of those to be run.
-    pub(super) is_due: bool,
-    /// In the list of those to be settled.
-    pub(super) is_dirty: bool,
-    /// Ends with the next settling, with a reset.
-    pub(super) is_cut: bool,
+    pub(super) lists: Lists,
     pub(super) heard_ns: u64,
     pub(super) pong_ns: Option<u64>,
 }
@@ -128,6 +134,16 @@ impl Peer {
             Stage::Socket { closing_ns, .. } => *closing_ns,
             Stage::Gone => None,
         }
+    }
+
+    /// Ends with a reset, at once. The next settling takes leave of it.
+    pub(super) fn cut(&mut self) {
+        if let Some(outlet) = self.stage.outlet() {
+            // Where that is refused the end is an ordinary one.
+            let tcp = outlet.transport().tcp();
+            set_socket_linger(tcp, Some(Duration::ZERO)).unwrap_or_default();
+        }
+        self.stage = Stage::Gone;
     }
 
     /// Goes on with the TLS handshake. Whether the connection is still worth something.

@@ -3,20 +3,19 @@
 mod run;
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use mio::net::TcpListener;
 use mio::{Interest, Registry, Token};
-use rustix::net::sockopt::set_socket_linger;
 use rustls::ServerConfig as TlsConfig;
 use tungstenite::protocol::CloseFrame;
 
 use super::outlet::{Outlet, frame_header};
-use super::peer::{Peer, Stage};
+use super::peer::{Lists, Peer, Stage};
 use super::request::head_of;
-use super::{ListenerId, PeerId, Response, ServerConfig};
+use super::{ListenerId, PeerId, Response, ServerConfig, Waiting};
 use crate::transport::Transport;
 
 /// Connections taken from a listener in one turn.
@@ -88,8 +87,8 @@ impl Peers {
     pub fn send_half_text(&mut self, peer: PeerId, text: &str) -> bool {
         self.push(peer, |outlet| {
             let (header, size_bytes) = frame_header(0x81, text.len());
-            let half = (size_bytes + text.len()) / 2;
             let whole = [&header[..size_bytes], text.as_bytes()].concat();
+            let half = whole.len() / 2;
             let is_taken = outlet.push(&[&whole[..half]]);
             outlet.mute();
             is_taken
@@ -97,6 +96,10 @@ impl Peers {
     }
 
     /// Answers the oldest request that waits for [`super::Reply::Later`]. `false` if there is none.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "an answer is used once; callers make it here"
+    )]
     pub fn respond(&mut self, peer: PeerId, response: Response) -> bool {
         let is_answered = self.answer(peer, &response);
         if is_answered {
@@ -138,7 +141,7 @@ impl Peers {
                 drop(socket.close(Some(frame)));
             }
             Stage::Securing { .. } | Stage::Http(_) | Stage::Draining { .. } | Stage::Gone => {
-                found.stage.drain(deadline_ns)
+                found.stage.drain(deadline_ns);
             }
         }
         self.mark_dirty(peer.index);
@@ -147,7 +150,7 @@ impl Peers {
     /// Ends the connection with a reset, without a word, and drops what is queued.
     pub fn cut(&mut self, peer: PeerId) {
         let Some(found) = self.find(peer) else { return };
-        found.is_cut = true;
+        found.cut();
         self.mark_dirty(peer.index);
     }
 
@@ -166,13 +169,10 @@ impl Peers {
 
     /// Whether the connection is there and not being closed.
     pub fn is_open(&self, peer: PeerId) -> bool {
-        self.look(peer).is_some_and(|found| {
-            !found.is_cut
-                && match &found.stage {
-                    Stage::Http(_) | Stage::Securing { .. } => true,
-                    Stage::Socket { closing_ns, .. } => closing_ns.is_none(),
-                    Stage::Draining { .. } | Stage::Gone => false,
-                }
+        self.look(peer).is_some_and(|found| match &found.stage {
+            Stage::Http(_) | Stage::Securing { .. } => true,
+            Stage::Socket { closing_ns, .. } => closing_ns.is_none(),
+            Stage::Draining { .. } | Stage::Gone => false,
         })
     }
 
@@ -227,7 +227,7 @@ impl Peers {
 
     fn mark_dirty(&mut self, index: usize) {
         if let Some(Some(peer)) = self.slots.get_mut(index)
-            && !std::mem::replace(&mut peer.is_dirty, true)
+            && !std::mem::replace(&mut peer.lists.is_dirty, true)
         {
             self.dirty.push(index);
         }
@@ -235,7 +235,7 @@ impl Peers {
 
     pub(super) fn make_due(&mut self, index: usize) {
         if let Some(Some(peer)) = self.slots.get_mut(index)
-            && !std::mem::replace(&mut peer.is_due, true)
+            && !std::mem::replace(&mut peer.lists.is_due, true)
         {
             self.due.push_back(index);
         }
@@ -250,7 +250,7 @@ impl Peers {
         peers.filter_map(|peer| peer.deadline_ns(&self.config)).min()
     }
 
-    /// Takes what waits at a listener. Whether more may wait.
+    /// Takes what waits at a listener.
     pub(super) fn accept(
         &mut self,
         listener: ListenerId,
@@ -258,14 +258,15 @@ impl Peers {
         tls: Option<&Arc<TlsConfig>>,
         registry: &Registry,
         now_ns: u64,
-    ) -> bool {
+    ) -> Waiting {
         for _ in 0..ACCEPTS_PER_TURN_MAX {
             let (mut tcp, remote) = match socket.accept() {
                 Ok(accepted) => accepted,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return false,
-                // The client went again before it was taken, or the system lacks something: the next
-                // turn tries again.
-                Err(_) => return true,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Waiting::Nothing,
+                // The client went again before it was taken.
+                Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(_) => return Waiting::Refused,
             };
             if self.config.peer_count_max <= self.count() {
                 self.counts.refused_count += 1;
@@ -290,9 +291,7 @@ impl Peers {
                 stage: Stage::Securing { outlet, deadline_ns },
                 is_known: false,
                 is_paused: false,
-                is_due: false,
-                is_dirty: false,
-                is_cut: false,
+                lists: Lists::default(),
                 heard_ns: now_ns,
                 pong_ns: None,
             });
@@ -303,12 +302,6 @@ impl Peers {
             }
             self.make_due(index);
         }
-        true
+        Waiting::More
     }
-}
-
-/// Makes the end of a connection a reset.
-fn reset(outlet: &mut Outlet) {
-    // Where that is refused the end is an ordinary one.
-    set_socket_linger(outlet.transport().tcp(), Some(Duration::ZERO)).unwrap_or_default();
 }

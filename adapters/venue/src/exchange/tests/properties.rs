@@ -1,8 +1,13 @@
 //! Properties of the exchange over random days: money is conserved, and state survives a restart.
 
-use proptest::prelude::*;
+use std::collections::BTreeMap;
 
-use crate::exchange::Exchange;
+use proptest::prelude::*;
+use serde_json::Value;
+
+use crate::exchange::{Exchange, Output, SymbolIndex};
+use crate::money;
+use crate::order::Side;
 use crate::testing::{Desk, account, config};
 
 /// A word that says what to do, and numbers for it.
@@ -61,8 +66,29 @@ fn picture(exchange: &Exchange) -> String {
     format!("{:#?}", exchange.inspect())
 }
 
+/// The last that a client hears of each order and each balance.
+fn hear(
+    json: &str,
+    executed: &mut BTreeMap<u64, (String, String)>,
+    balances: &mut BTreeMap<String, (String, String)>,
+) {
+    let event: Value = serde_json::from_str(json).expect("events are JSON");
+    let event = &event["event"];
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
+    if let Some(order) = event["i"].as_u64() {
+        executed.insert(order, (text(&event["X"]), text(&event["z"])));
+    }
+    for balance in event["B"].as_array().into_iter().flatten() {
+        balances.insert(text(&balance["a"]), (text(&balance["f"]), text(&balance["l"])));
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 64,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn money_is_conserved_and_never_negative(script in prop::collection::vec(command(), 1..120)) {
@@ -77,6 +103,53 @@ proptest! {
         let filled: i128 = desk.exchange.inspect().fills.iter()
             .map(|fill| i128::from(fill.quantity)).sum();
         prop_assert_eq!(executed, filled);
+    }
+
+    #[test]
+    fn what_is_said_is_what_happened(script in prop::collection::vec(command(), 1..120)) {
+        let mut desk = desk();
+        desk.listen(1, "a");
+        for line in &script {
+            desk.run(line);
+        }
+        let (mut bids, mut asks) = (BTreeMap::new(), BTreeMap::new());
+        let (mut updates, mut trades, mut bought) = (0, 0, 0_i128);
+        let (mut executed, mut balances) = (BTreeMap::new(), BTreeMap::new());
+        for output in &desk.outputs {
+            match output {
+                Output::Level { side, price, quantity, update_id, .. } => {
+                    updates += 1;
+                    prop_assert_eq!(*update_id, updates);
+                    let levels = if *side == Side::Buy { &mut bids } else { &mut asks };
+                    levels.insert(*price, *quantity);
+                }
+                Output::Trade { trade, .. } => {
+                    trades += 1;
+                    prop_assert_eq!(trade.id, trades);
+                    bought += i128::from(trade.quantity);
+                }
+                Output::UserEvent { json, .. } => hear(json, &mut executed, &mut balances),
+            }
+        }
+        let depth = desk.exchange.depth(SymbolIndex(0), usize::MAX);
+        bids.retain(|_, quantity| *quantity != 0);
+        asks.retain(|_, quantity| *quantity != 0);
+        prop_assert_eq!(depth.bids, bids.into_iter().rev().collect::<Vec<_>>());
+        prop_assert_eq!(depth.asks, asks.into_iter().collect::<Vec<_>>());
+        let candle = desk.exchange.day(SymbolIndex(0), desk.now_ns);
+        prop_assert_eq!((candle.volume, candle.count), (bought, trades));
+        let inspection = desk.exchange.inspect();
+        for order in inspection.orders.iter().filter(|order| order.account.0 == 0) {
+            let heard = executed.get(&order.order_id).cloned();
+            let is = (order.status.word().to_string(), money::text(i128::from(order.executed)));
+            prop_assert_eq!(heard, Some(is), "{:?}", order);
+        }
+        for balance in &inspection.accounts[0].balances {
+            let is = (money::text(balance.free), money::text(balance.locked));
+            if let Some(heard) = balances.get(&balance.asset) {
+                prop_assert_eq!(heard, &is, "{}", balance.asset);
+            }
+        }
     }
 
     #[test]

@@ -48,8 +48,7 @@ fn snapshot(http: &mut Http) -> Book {
     let (status, _, body) = http.ask("GET", "/api/v3/depth?symbol=BTCUSDT&limit=5000", "");
     assert_eq!(status, 200, "{body}");
     let value: Value = serde_json::from_str(&body).unwrap();
-    let mut book =
-        Book { update_id: value["lastUpdateId"].as_u64().unwrap(), ..Book::default() };
+    let mut book = Book { update_id: value["lastUpdateId"].as_u64().unwrap(), ..Book::default() };
     book.set(0, &value["bids"]);
     book.set(1, &value["asks"]);
     book

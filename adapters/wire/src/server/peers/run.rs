@@ -8,8 +8,8 @@ use tungstenite::error::ProtocolError;
 use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Bytes, Error, Message, WebSocket};
 
-use super::{Peers, reset};
-use crate::server::outlet::frame_header;
+use super::Peers;
+use crate::server::outlet::{Outlet, frame_header};
 use crate::server::peer::{Http, Pending, Stage};
 use crate::server::request::{Parsed, Upgrade, parse, switching};
 use crate::server::{PeerId, Reply, Response, Service};
@@ -74,7 +74,7 @@ impl Peers {
         for _ in 0..self.due.len() {
             let Some(index) = self.due.pop_front() else { return };
             let Some(peer) = &mut self.slots[index] else { continue };
-            peer.is_due = false;
+            peer.lists.is_due = false;
             self.now_ns = clock.now_ns();
             self.run(index, service);
             self.mark_dirty(index);
@@ -123,9 +123,19 @@ impl Peers {
         if is_turn_over {
             return self.make_due(id.index);
         }
-        if self.http(id).is_some_and(|http| http.at_end) {
-            // A client that ended its side has heard all answers or does not want them.
-            self.forget(id);
+        let deadline_ns = self.now_ns.saturating_add(self.config.linger_ns_max);
+        let Some(peer) = self.find(id) else { return };
+        match &peer.stage {
+            // Who ends its side while an answer is being made does not want it.
+            Stage::Http(http) if http.at_end && http.pending.is_some() => {
+                peer.stage = Stage::Gone;
+            }
+            Stage::Http(http) if http.at_end => peer.stage.drain(deadline_ns),
+            Stage::Http(_)
+            | Stage::Securing { .. }
+            | Stage::Socket { .. }
+            | Stage::Draining { .. }
+            | Stage::Gone => {}
         }
     }
 
@@ -165,7 +175,7 @@ impl Peers {
     /// Hands out the next request. Whether another look is worth it.
     fn hand_out(&mut self, id: PeerId, service: &mut impl Service) -> bool {
         let now_ns = self.now_ns;
-        let Some(peer) = self.find(id).filter(|peer| !peer.is_cut) else { return false };
+        let Some(peer) = self.find(id) else { return false };
         peer.is_known = true;
         let Stage::Http(http) = &mut peer.stage else { return false };
         if http.pending.is_some() || http.inbox.is_empty() {
@@ -260,7 +270,7 @@ impl Peers {
     fn run_socket(&mut self, id: PeerId, service: &mut impl Service) {
         let now_ns = self.now_ns;
         for _ in 0..MESSAGES_PER_TURN_MAX {
-            let Some(peer) = self.find(id).filter(|peer| !peer.is_cut && !peer.is_paused) else {
+            let Some(peer) = self.find(id).filter(|peer| !peer.is_paused) else {
                 return;
             };
             let Stage::Socket { socket, closing_ns } = &mut peer.stage else { return };
@@ -325,26 +335,16 @@ impl Peers {
         self.now_ns = now_ns;
         while let Some(index) = self.dirty.pop() {
             let Some(Some(peer)) = self.slots.get_mut(index) else { continue };
-            peer.is_dirty = false;
-            let mut is_gone = peer.is_cut;
-            if let Some(outlet) = peer.stage.outlet() {
-                if outlet.has_overflown() && !peer.is_cut {
-                    self.counts.overflow_count += 1;
-                    is_gone = true;
-                    peer.is_cut = true;
-                }
-                let is_empty = is_gone
-                    || outlet.drain().unwrap_or_else(|_| {
-                        is_gone = true;
-                        true
-                    });
-                if peer.is_cut {
-                    reset(outlet);
-                }
-                is_gone |= is_empty && !is_gone && peer.finish(&mut self.read_buffer);
-            } else {
-                is_gone = true;
+            peer.lists.is_dirty = false;
+            if peer.stage.outlet().is_some_and(|outlet| outlet.has_overflown()) {
+                self.counts.overflow_count += 1;
+                peer.cut();
             }
+            let is_gone = match peer.stage.outlet().map(Outlet::drain) {
+                Some(Ok(true)) => peer.finish(&mut self.read_buffer),
+                Some(Ok(false)) => false,
+                Some(Err(_)) | None => true,
+            };
             if is_gone {
                 let (id, is_known) = (peer.id, peer.is_known);
                 self.slots[index] = None;

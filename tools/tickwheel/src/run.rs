@@ -13,7 +13,6 @@
 mod connected;
 mod exchange;
 mod local_venue;
-mod record_tap;
 mod snapshots;
 mod supervisor;
 mod wire_world;

@@ -1,11 +1,15 @@
-//! Binance on the wire: raw frames become events, captures become frames, orders become requests.
+//! Binance on the wire: raw frames become events, captures become frames; live feeds and what is listed.
 //!
-//! Nothing in here reads a clock: bytes and a time go in, events and requests come out.
+//! Decoding knows no clock and no socket: bytes and a receive time go in, events come out. The links drive
+//! sockets of `wire` on I/O threads of their own.
 
 pub mod answer;
 pub mod capture;
 pub mod decode;
+pub mod endpoints;
 pub mod errors;
+pub mod feed;
+pub mod info;
 pub mod orders;
 mod refusal;
 pub mod request;

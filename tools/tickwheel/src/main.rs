@@ -13,6 +13,7 @@ mod run;
 mod session;
 mod simulation;
 mod stat;
+mod venue_command;
 
 use std::process::ExitCode;
 
@@ -52,6 +53,8 @@ enum Command {
     Journal(journal_command::JournalArgs),
     /// Record raw frames of a WebSocket into a capture.
     Record(record::RecordArgs),
+    /// Run a local exchange that speaks Binance Spot, for trading without money.
+    Venue(venue_command::VenueArgs),
     /// Show what an engine does, or did before it died.
     Stat(stat::StatArgs),
     /// Check whether this host is fit for low latency.
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args),
         Command::Journal(args) => journal_command::run(&args),
         Command::Record(args) => record::run(&args),
+        Command::Venue(args) => venue_command::run(&args),
         Command::Stat(args) => stat::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };

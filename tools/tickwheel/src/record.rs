@@ -246,7 +246,7 @@ fn record(
     Ok((counts, link))
 }
 
-fn watch_signals() -> anyhow::Result<Arc<AtomicBool>> {
+pub(crate) fn watch_signals() -> anyhow::Result<Arc<AtomicBool>> {
     let signal = Arc::new(AtomicBool::new(false));
     for number in [SIGINT, SIGTERM, SIGHUP] {
         // The second signal of a kind ends the process at once: an operator can always leave.

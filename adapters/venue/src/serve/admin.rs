@@ -1,0 +1,136 @@
+//! Commands to the venue itself, under `/tickwheel/` on the same port.
+//!
+//! | request | does |
+//! |---|---|
+//! | `POST /tickwheel/faults` | adds the faults of the body, a script; those of `"on":"time"` without `at_ms` happen at once |
+//! | `DELETE /tickwheel/faults` | forgets every fault |
+//! | `GET /tickwheel/faults` | how many have fired |
+//! | `GET /tickwheel/state` | accounts, orders, fills, books and trades |
+
+use serde_json::{Value, json};
+
+use crate::exchange::{Exchange, RestAnswer, SymbolIndex};
+use crate::fault::FaultPlan;
+use crate::money::text;
+use crate::serve::core::Core;
+use crate::serve::requests::HttpRequest;
+
+/// Levels of each side and trades that the state tells.
+const LEVEL_COUNT: usize = 5000;
+const TRADE_COUNT: usize = 1000;
+
+pub(crate) fn answer(core: &mut Core, request: &HttpRequest<'_>) -> RestAnswer {
+    let (path, _) = request.parts();
+    let (status, body) = match (request.method, path) {
+        ("POST", "/tickwheel/faults") => add(core, request.body),
+        ("DELETE", "/tickwheel/faults") => {
+            core.faults.clear();
+            (200, json!({}))
+        }
+        ("GET", "/tickwheel/faults") => (200, json!({ "fired": core.faults.fired_count() })),
+        ("GET", "/tickwheel/state") => (200, state(&core.exchange)),
+        (_, _) => (404, json!({ "error": "no such command" })),
+    };
+    RestAnswer { status, headers: Vec::new(), body: body.to_string() }
+}
+
+fn add(core: &mut Core, body: &[u8]) -> (u16, Value) {
+    let plan = std::str::from_utf8(body)
+        .map_err(|error| error.to_string())
+        .and_then(|script| FaultPlan::parse(script).map_err(|error| error.to_string()));
+    match plan {
+        Ok(plan) => {
+            let count = plan.faults.len();
+            for fault in plan.faults {
+                core.faults.add(fault);
+            }
+            (200, json!({ "added": count }))
+        }
+        Err(error) => (400, json!({ "error": error })),
+    }
+}
+
+fn amount(value: i64) -> String {
+    text(i128::from(value))
+}
+
+fn state(exchange: &Exchange) -> Value {
+    let seen = exchange.inspect();
+    let name = |symbol: SymbolIndex| exchange.symbols()[symbol.0].name.clone();
+    let accounts: Vec<Value> = seen.accounts.iter().map(|account| {
+        let balances: Vec<Value> = account.balances.iter().map(|balance| {
+            json!({ "asset": balance.asset, "free": text(balance.free), "locked": text(balance.locked) })
+        }).collect();
+        json!({ "name": account.name, "balances": balances })
+    }).collect();
+    let orders: Vec<Value> = seen
+        .orders
+        .iter()
+        .map(|order| {
+            json!({
+                "symbol": name(order.symbol),
+                "account": order.account.0,
+                "orderId": order.order_id,
+                "firstClientOrderId": order.client_id_first,
+                "clientOrderId": order.client_id,
+                "side": order.side.word(),
+                "type": order.kind.word(),
+                "status": order.status.word(),
+                "price": amount(order.price),
+                "origQty": amount(order.quantity),
+                "executedQty": amount(order.executed),
+                "cummulativeQuoteQty": amount(order.executed_quote),
+            })
+        })
+        .collect();
+    let fills: Vec<Value> = seen
+        .fills
+        .iter()
+        .map(|fill| {
+            json!({
+                "symbol": name(fill.symbol),
+                "account": fill.account.0,
+                "orderId": fill.order_id,
+                "id": fill.trade_id,
+                "price": amount(fill.price),
+                "qty": amount(fill.quantity),
+                "commission": amount(fill.commission),
+                "commissionAsset": fill.commission_asset,
+                "isBuyer": fill.is_buyer,
+                "isMaker": fill.is_maker,
+                "time": fill.time_ns / 1_000_000,
+            })
+        })
+        .collect();
+    let books: Vec<Value> =
+        (0..exchange.symbols().len()).map(|at| book(exchange, SymbolIndex(at))).collect();
+    json!({ "accounts": accounts, "orders": orders, "fills": fills, "books": books })
+}
+
+fn book(exchange: &Exchange, symbol: SymbolIndex) -> Value {
+    let depth = exchange.depth(symbol, LEVEL_COUNT);
+    let levels = |side: &[(i64, i64)]| -> Vec<Value> {
+        side.iter().map(|(price, quantity)| json!([amount(*price), amount(*quantity)])).collect()
+    };
+    let trades: Vec<Value> = exchange
+        .trades(symbol)
+        .rev()
+        .take(TRADE_COUNT)
+        .map(|trade| {
+            json!({
+                "id": trade.id,
+                "price": amount(trade.price),
+                "qty": amount(trade.quantity),
+                "time": trade.time_ns / 1_000_000,
+                "isBuyerMaker": trade.is_buyer_maker,
+            })
+        })
+        .collect();
+    json!({
+        "symbol": exchange.symbols()[symbol.0].name,
+        "lastUpdateId": depth.update_id,
+        "bids": levels(&depth.bids),
+        "asks": levels(&depth.asks),
+        "trades": trades,
+    })
+}

@@ -52,6 +52,8 @@ def exchange(venue, account, tls=None):
     made.options.update(
         {"defaultType": "spot", "fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False, "fetchMargins": False}
     )
+    # As deep as the venue's snapshots; ccxt's own limit is 1,000 levels.
+    made.options["watchOrderBookLimit"] = 5000
     for key in list(made.urls["api"]):
         if key in ("public", "private", "v1"):
             made.urls["api"][key] = where["rest"] + "/api/v3"

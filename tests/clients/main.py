@@ -68,6 +68,7 @@ def cases():
             yield Case(f"{module.NAME}.{name}", play, module, arguments, module.Trader)
     for module in (with_ccxt, with_sdk):
         yield Case(f"{module.NAME}.life-over-ws-api", scenario.life, module, STILL, module.WsApiTrader)
+    yield Case("ccxt.reports-after-cut", scenario.reports_after_cut, with_ccxt, MOVING, with_ccxt.Trader)
     yield Case("ccxt.life-over-tls", scenario.life, with_ccxt, STILL, with_ccxt.Trader, True)
     yield Case("ccxt.book-over-tls", scenario.book, with_ccxt, MOVING, with_ccxt.Trader, True)
 

@@ -365,9 +365,23 @@ def compare(what, venues, clients):
 
 async def reports(venue, traders):
     """The market runs and trades with our orders as it likes; the sums hold whatever it does."""
+    await traders[0].start_reports()
+    return await compare_reports(venue, traders)
+
+
+async def reports_after_cut(venue, traders):
+    """The same on a second connection, after the first was reset."""
+    await traders[0].start_reports()
+    async with Plain(venue) as plain:
+        await plain.fault(on="time", do="cut", scope="ws_api")
+    await traders[0].subscribed_again()
+    return await compare_reports(venue, traders)
+
+
+async def compare_reports(venue, traders):
+    """Places orders of several kinds and compares what was heard with what can be asked."""
     buyer, seller = traders
     first = await buyer.balances()
-    await buyer.start_reports()
     ids = []
     async with Plain(venue) as plain:
         for round_index in range(ROUNDS):

@@ -168,7 +168,16 @@ class Trader:
 
     async def watch(self, watch):
         while True:
-            await watch()
+            try:
+                await watch()
+            except ccxt.NetworkError:
+                # The connection is lost; the next watch connects and subscribes.
+                self.broken_count += 1
+
+    async def subscribed_again(self):
+        """The user stream after its connection was lost."""
+        await until(lambda: self.alive() and self.broken_count == len(self.watching), "every watch to notice")
+        await self.client.authenticate({"type": "spot"})
 
     def alive(self):
         """Raises what ended a watch."""

@@ -1,7 +1,12 @@
-//! Cost of decoding: ours (simd-json) against `serde_json` and against a trusting scanner.
+//! Cost of decoding, wire to events: the scanner and the tape of ours, `serde_json` with typed borrowed
+//! structs, and a trusting scanner; below them two floors.
 //!
-//! All three give the same events, which is checked before anything is timed. The scanner knows the
-//! order of the fields and checks nothing else; it is the lower bound, not a candidate.
+//! All give the same events, which is checked before anything is timed. The trusting scanner knows the
+//! order of the fields and checks hardly more; it is a rival of the kind people write by hand.
+//! `serde_json` is told the kind of each frame beforehand, which the others must find out.
+//!
+//! `cargo bench -p benches --bench decode`, or with `-- WORD` only the sets that have the word in
+//! their name.
 
 #![expect(
     clippy::float_arithmetic,
@@ -10,249 +15,194 @@
     reason = "a report of averages for people; no number of it goes anywhere"
 )]
 
+#[path = "decode/rivals.rs"]
+mod rivals;
+#[path = "decode/sets.rs"]
+mod sets;
+
 use std::hint::black_box;
-use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-use binance::decode::parse_decimal;
-use binance::{Capture, Decoder};
-use engine::event::market::{self, DepthIds};
-use engine::event::{Event, Side, flags};
-use engine::instrument::{Instrument, InstrumentTable, Venue};
-use engine::money::{Money, parse_scaled};
-use quanta::Instant;
-use serde_json::Value;
+use binance::Decoder;
+use engine::event::Event;
+use engine::instrument::{Instrument, InstrumentTable};
+use engine::money::Money;
+use quanta::{Clock, Instant};
 
-const PRICE_SCALE: u8 = 2;
-const QUANTITY_SCALE: u8 = 8;
-const ROUND_COUNT: usize = 25;
+use rivals::{Serde, Trusting};
+use sets::{Set, Shape};
 
-fn capture() -> (&'static str, PathBuf) {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors()
-        .map(|folder| folder.join("shared/data/binance/spot_btcusdt_20240808.gz"))
-        .find(|path| path.exists())
-        .map_or_else(
-            || ("TESTUSDT", here.join("../adapters/binance/testdata/spot_small.capture")),
-            |path| ("BTCUSDT", path),
-        )
+const ROUND_COUNT: usize = 40;
+
+/// Decimal places of a set.
+#[derive(Clone, Copy, Debug)]
+struct Places {
+    price: u8,
+    quantity: u8,
 }
 
-/// Frames of one kind, with a count of what is told per frame.
-fn frames(mark: &str) -> anyhow::Result<Vec<Vec<u8>>> {
-    let mut capture = Capture::open(capture().1)?;
-    let mut frames = Vec::new();
-    while let Some(line) = capture.next() {
-        let frame = line?.frame;
-        if frame.windows(mark.len()).take(200).any(|part| part == mark.as_bytes()) {
-            frames.push(frame.to_vec());
-        }
-    }
-    Ok(frames)
-}
-
-/// A way to decode a frame.
+/// A way to decode a frame into a run of events.
 trait Way {
-    fn decode(&mut self, frame: &mut [u8], events: &mut Vec<Event>) -> anyhow::Result<()>;
+    fn decode<'a>(&'a mut self, frame: &'a mut [u8]) -> anyhow::Result<&'a [Event]>;
 }
 
 struct Ours(Decoder);
 
+impl Ours {
+    fn new(set: &Set) -> anyhow::Result<Ours> {
+        let table = InstrumentTable::new(vec![Instrument {
+            venue: set.venue,
+            symbol: set.symbol.to_string(),
+            price_scale: set.places.price,
+            quantity_scale: set.places.quantity,
+            tick: 1,
+            lot: 1,
+            notional_min: Money::ZERO,
+            maker_fee_e8: 0,
+            taker_fee_e8: 0,
+            multiplier: 1,
+        }])?;
+        Ok(Ours(Decoder::new(set.venue, &table)))
+    }
+}
+
 impl Way for Ours {
-    fn decode(&mut self, frame: &mut [u8], events: &mut Vec<Event>) -> anyhow::Result<()> {
-        self.0.decode(frame, 0, &mut |event| events.push(event))?;
-        Ok(())
+    fn decode<'a>(&'a mut self, frame: &'a mut [u8]) -> anyhow::Result<&'a [Event]> {
+        Ok(self.0.decode_events(frame, 0)?.1)
     }
 }
 
-/// Through `serde_json::Value`, the way it is mostly done.
-struct Serde;
+/// Floor: the frame is copied, once.
+struct Copying(Vec<u8>);
 
-impl Serde {
-    fn amount(value: &Value, scale: u8) -> anyhow::Result<i64> {
-        Ok(parse_scaled(value.as_str().context("text")?.as_bytes(), scale)?)
+impl Way for Copying {
+    fn decode<'a>(&'a mut self, frame: &'a mut [u8]) -> anyhow::Result<&'a [Event]> {
+        self.0.clear();
+        self.0.extend_from_slice(frame);
+        black_box(&self.0);
+        Ok(&[])
     }
 }
 
-impl Way for Serde {
-    fn decode(&mut self, frame: &mut [u8], events: &mut Vec<Event>) -> anyhow::Result<()> {
-        let root: Value = serde_json::from_slice(frame)?;
-        let data = &root["data"];
-        let number = |name: &str| data[name].as_i64().context("number");
-        match data["e"].as_str() {
-            Some("trade") => {
-                let is_sell = data["m"].as_bool().context("m")?;
-                let price = Serde::amount(&data["p"], PRICE_SCALE)?;
-                let quantity = Serde::amount(&data["q"], QUANTITY_SCALE)?;
-                let side = if is_sell { Side::Sell } else { Side::Buy };
-                events.push(market::trade(0, side, price, quantity, number("t")?.cast_unsigned()));
-            }
-            Some("depthUpdate") => {
-                let ids = DepthIds {
-                    first: number("U")?,
-                    last: number("u")?,
-                    previous: DepthIds::NO_PREVIOUS,
-                };
-                let header = events.len();
-                events.push(market::depth(0, ids, 0, false));
-                for (side, list) in [(Side::Buy, "b"), (Side::Sell, "a")] {
-                    for level in data[list].as_array().context("list")? {
-                        let price = Serde::amount(&level[0], PRICE_SCALE)?;
-                        let quantity = Serde::amount(&level[1], QUANTITY_SCALE)?;
-                        events.push(market::level(0, side, price, quantity, false));
-                    }
-                }
-                finish_depth(events, header)?;
-            }
-            Some(_) | None => anyhow::bail!("neither trade nor depth"),
-        }
-        Ok(())
+/// Floor: the frame is proved to be UTF-8, which JSON must be.
+struct Validating;
+
+impl Way for Validating {
+    fn decode<'a>(&'a mut self, frame: &'a mut [u8]) -> anyhow::Result<&'a [Event]> {
+        black_box(std::str::from_utf8(frame)?);
+        Ok(&[])
     }
 }
 
-fn finish_depth(events: &mut [Event], header: usize) -> anyhow::Result<()> {
-    // The header was made without knowing its levels, as if it were alone.
-    events[header].flags &= !flags::LAST;
-    events[header].tag = u32::try_from(events.len() - header - 1)?;
-    events.last_mut().context("header")?.flags |= flags::LAST;
-    Ok(())
-}
+/// Floor of the percentiles: nothing between the two readings of the clock.
+struct Nothing;
 
-/// Byte by byte, trusting the order of the fields.
-struct Scanner;
-
-struct Cursor<'a>(&'a [u8]);
-
-impl<'a> Cursor<'a> {
-    /// Goes behind the next `mark`.
-    fn skip_to(&mut self, mark: &[u8]) -> anyhow::Result<()> {
-        let at = self.0.windows(mark.len()).position(|part| part == mark).context("mark")?;
-        self.0 = &self.0[at + mark.len()..];
-        Ok(())
-    }
-
-    /// What stands before the next quote; goes behind the quote.
-    fn until_quote(&mut self) -> anyhow::Result<&'a [u8]> {
-        let at = self.0.iter().position(|byte| *byte == b'"').context("quote")?;
-        let text = &self.0[..at];
-        self.0 = &self.0[at + 1..];
-        Ok(text)
-    }
-
-    fn number(&mut self) -> anyhow::Result<i64> {
-        let length = self.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let number = parse_scaled(&self.0[..length], 0)?;
-        self.0 = &self.0[length..];
-        Ok(number)
-    }
-
-    fn levels(&mut self, side: Side, events: &mut Vec<Event>) -> anyhow::Result<()> {
-        while self.0.first() != Some(&b']') {
-            self.0 = &self.0[usize::from(self.0.first() == Some(&b',')) + 2..];
-            let price = parse_decimal(self.until_quote()?, PRICE_SCALE)?;
-            self.0 = &self.0[2..];
-            let quantity = parse_decimal(self.until_quote()?, QUANTITY_SCALE)?;
-            self.0 = &self.0[1..];
-            events.push(market::level(0, side, price, quantity, false));
-        }
-        Ok(())
-    }
-}
-
-impl Way for Scanner {
-    fn decode(&mut self, frame: &mut [u8], events: &mut Vec<Event>) -> anyhow::Result<()> {
-        let mut cursor = Cursor(frame);
-        cursor.skip_to(b"\"e\":\"")?;
-        if cursor.until_quote()? == b"trade" {
-            cursor.skip_to(b"\"t\":")?;
-            let id = cursor.number()?.cast_unsigned();
-            cursor.skip_to(b"\"p\":\"")?;
-            let price = parse_decimal(cursor.until_quote()?, PRICE_SCALE)?;
-            cursor.skip_to(b"\"q\":\"")?;
-            let quantity = parse_decimal(cursor.until_quote()?, QUANTITY_SCALE)?;
-            cursor.skip_to(b"\"m\":")?;
-            let side = if cursor.0.first() == Some(&b't') { Side::Sell } else { Side::Buy };
-            events.push(market::trade(0, side, price, quantity, id));
-            return Ok(());
-        }
-        cursor.skip_to(b"\"U\":")?;
-        let first = cursor.number()?;
-        cursor.skip_to(b"\"u\":")?;
-        let ids = DepthIds { first, last: cursor.number()?, previous: DepthIds::NO_PREVIOUS };
-        let header = events.len();
-        events.push(market::depth(0, ids, 0, false));
-        cursor.skip_to(b"\"b\":[")?;
-        cursor.levels(Side::Buy, events)?;
-        cursor.skip_to(b"\"a\":[")?;
-        cursor.levels(Side::Sell, events)?;
-        finish_depth(events, header)
+impl Way for Nothing {
+    fn decode<'a>(&'a mut self, _: &'a mut [u8]) -> anyhow::Result<&'a [Event]> {
+        Ok(&[])
     }
 }
 
 /// Events of all frames.
-fn answer(way: &mut impl Way, frames: &[Vec<u8>]) -> anyhow::Result<Vec<Event>> {
+fn answer(way: &mut dyn Way, frames: &[Vec<u8>]) -> anyhow::Result<Vec<Event>> {
     let mut events = Vec::new();
     for frame in frames {
-        let mut run = Vec::new();
-        way.decode(&mut frame.clone(), &mut run)?;
+        let run = way.decode(&mut frame.clone())?.to_vec();
         events.extend(run.into_iter().map(|event| Event { source: 0, ..event }));
     }
     Ok(events)
 }
 
-/// Nanoseconds for all frames, fastest round.
-fn measure(way: &mut impl Way, frames: &[Vec<u8>], round_count: usize) -> anyhow::Result<f64> {
-    let mut best = f64::MAX;
-    let mut events = Vec::with_capacity(1 << 15);
+/// What a way costs on a set.
+struct Cost {
+    /// For all frames together, fastest round.
+    total_ns: f64,
+    /// p50, p99, p99.9 of one frame, the clock's cost included, in the round with the lowest p99.
+    percentiles_ns: [u64; 3],
+}
+
+fn measure(way: &mut impl Way, frames: &[Vec<u8>], round_count: usize) -> anyhow::Result<Cost> {
+    let clock = Clock::new();
+    let mut cost = Cost { total_ns: f64::MAX, percentiles_ns: [u64::MAX; 3] };
+    let mut times_ns = Vec::with_capacity(frames.len());
     for _ in 0..round_count {
+        // Decoding may overwrite its frame.
         let mut copies = frames.to_vec();
         let begin = Instant::now();
         for frame in &mut copies {
-            events.clear();
-            way.decode(frame, &mut events)?;
-            black_box(&events);
+            black_box(way.decode(frame)?);
         }
-        best = best.min(begin.elapsed().as_nanos() as f64);
+        cost.total_ns = cost.total_ns.min(begin.elapsed().as_nanos() as f64);
+        let mut copies = frames.to_vec();
+        times_ns.clear();
+        for frame in &mut copies {
+            let begin = clock.raw();
+            black_box(way.decode(frame)?);
+            times_ns.push(clock.delta_as_nanos(begin, clock.raw()));
+        }
+        times_ns.sort_unstable();
+        let at = |per_mille: usize| {
+            times_ns[(times_ns.len() * per_mille / 1_000).min(times_ns.len() - 1)]
+        };
+        let percentiles_ns = [at(500), at(990), at(999)];
+        if percentiles_ns[1] < cost.percentiles_ns[1] {
+            cost.percentiles_ns = percentiles_ns;
+        }
     }
-    Ok(best)
+    Ok(cost)
+}
+
+fn report(set: &Set, round_count: usize) -> anyhow::Result<()> {
+    let frames = &set.frames;
+    let mut ours = Ours::new(set)?;
+    let mut tape = Ours(Ours::new(set)?.0.with_tape_only());
+    let mut serde = Serde::new(set);
+    let mut trusting = Trusting::new(set);
+    let wanted = answer(&mut ours, frames)?;
+    anyhow::ensure!(answer(&mut tape, frames)? == wanted, "{}: the tape differs", set.name);
+    anyhow::ensure!(answer(&mut serde, frames)? == wanted, "{}: serde_json differs", set.name);
+    anyhow::ensure!(answer(&mut trusting, frames)? == wanted, "{}: the scanner differs", set.name);
+    let has_levels = matches!(set.shape, Shape::Depth | Shape::Snapshot);
+    let unit_count = if has_levels { wanted.len() - frames.len() } else { frames.len() };
+    let size_bytes: usize = frames.iter().map(Vec::len).sum();
+    println!(
+        "{}: {} frames of {} bytes, {unit_count} {}; {} by the tape",
+        set.name,
+        frames.len(),
+        size_bytes / frames.len(),
+        if has_levels { "levels" } else { "units" },
+        ours.0.tape_count(),
+    );
+    let nothing = measure(&mut Nothing, frames, round_count)?;
+    let floor = measure(&mut Copying(Vec::with_capacity(1 << 20)), frames, round_count)?;
+    let rows = [
+        ("clock", nothing),
+        ("floor: validate", measure(&mut Validating, frames, round_count)?),
+        ("ours", measure(&mut ours, frames, round_count)?),
+        ("simd-json tape", measure(&mut tape, frames, round_count)?),
+        ("serde_json typed", measure(&mut serde, frames, round_count)?),
+        ("trusting scanner", measure(&mut trusting, frames, round_count)?),
+    ];
+    let floor_ns = floor.total_ns;
+    for (name, cost) in std::iter::once(("floor: copy", floor)).chain(rows) {
+        let [p50, p99, p999] = cost.percentiles_ns;
+        println!(
+            "  {name:18}{:8.1} ns a {}{:7.1} x copy   frame p50 {p50:6} p99 {p99:6} p99.9 {p999:6}",
+            cost.total_ns / unit_count as f64,
+            if has_levels { "level" } else { "frame" },
+            cost.total_ns / floor_ns,
+        );
+    }
+    Ok(())
 }
 
 fn main() -> anyhow::Result<()> {
     let is_measuring = std::env::args().any(|argument| argument == "--bench");
+    let word = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     let round_count = if is_measuring { ROUND_COUNT } else { 1 };
-    let table = InstrumentTable::new(vec![Instrument {
-        venue: Venue::BinanceSpot,
-        symbol: capture().0.to_string(),
-        price_scale: PRICE_SCALE,
-        quantity_scale: QUANTITY_SCALE,
-        tick: 1,
-        lot: 1,
-        notional_min: Money::ZERO,
-        maker_fee_e8: 0,
-        taker_fee_e8: 0,
-        multiplier: 1,
-    }])?;
-    let mut ours = Ours(Decoder::new(Venue::BinanceSpot, &table));
-    for (what, mark) in [("trade", "\"e\":\"trade\""), ("depth", "\"e\":\"depthUpdate\"")] {
-        let frames = frames(mark)?;
-        let wanted = answer(&mut ours, &frames)?;
-        anyhow::ensure!(answer(&mut Serde, &frames)? == wanted, "serde_json differs");
-        anyhow::ensure!(answer(&mut Scanner, &frames)? == wanted, "the scanner differs");
-        let levels = wanted.len() - frames.len();
-        let (unit, unit_count) =
-            if levels == 0 { ("frame", frames.len()) } else { ("level", levels) };
-        let size_bytes: usize = frames.iter().map(Vec::len).sum();
-        let per_unit = |ns: f64| ns / unit_count as f64;
-        let simd_ns = per_unit(measure(&mut ours, &frames, round_count)?);
-        let serde_ns = per_unit(measure(&mut Serde, &frames, round_count)?);
-        let scanner_ns = per_unit(measure(&mut Scanner, &frames, round_count)?);
-        println!(
-            "{what}: {} frames, {levels} levels, {size_bytes} bytes; ns a {unit}: ours {simd_ns:.1}, \
-             serde_json {serde_ns:.1} ({:.1} x), trusting scanner {scanner_ns:.1} ({:.2} x)",
-            frames.len(),
-            serde_ns / simd_ns,
-            scanner_ns / simd_ns
-        );
+    for set in sets::all()? {
+        if word.as_ref().is_none_or(|word| set.name.contains(word.as_str())) {
+            report(&set, round_count)?;
+        }
     }
     Ok(())
 }

@@ -28,7 +28,7 @@ use engine::gateway::NoOutlet;
 use engine::instrument::{Instrument, InstrumentTable, Venue};
 use engine::market::{Market, Top};
 use engine::money::{Money, parse_scaled};
-use engine::oms::{Oms, OmsConfig};
+use engine::oms::{Oms, OmsConfig, OmsTimes};
 use engine::pipeline::recorder::JournalRecorder;
 use engine::pipeline::{Edges, NoProbe, NoRecorder, Pipeline, Recorder};
 use engine::ring::{Emitter, RING_SLOT_COUNT, Ring};
@@ -373,6 +373,7 @@ impl Orders {
             orders_max: SLOTS,
             strategy_count: 1,
             instruments: desk::instruments(),
+            times: OmsTimes::default(),
         });
         let mut orders = Orders { oms, ring: Ring::new(SLOTS, 0), execution_id: 0 };
         orders.apply(session::session_start(1, Mode::Paper));

@@ -17,7 +17,7 @@ use benches::{desk, is_measuring, rig};
 use engine::event::order::{Execution, fill_report, report};
 use engine::event::{BookState, Event, Kind, OrderState, OrderTerms, ReportCode, Side, session};
 use engine::market::{Market, Top};
-use engine::oms::{Oms, OmsConfig};
+use engine::oms::{Oms, OmsConfig, OmsTimes};
 use engine::pipeline::Recorder;
 use engine::ring::{Emitter, Ring};
 use engine::risk::Gate;
@@ -183,6 +183,7 @@ impl Bench {
                 orders_max: 4_096,
                 strategy_count: 1,
                 instruments: desk::instruments(),
+                times: OmsTimes::default(),
             });
             let mut ring = Ring::new(4_096, 0);
             let mut apply = |event: Event| {

@@ -170,6 +170,8 @@ fn config(limits: Limits) -> PipelineConfig {
         limits,
         order_count_max: 4_096,
         outbound_pending_max: 1_024,
+        query_interval_ns: engine::oms::QUERY_INTERVAL_NS,
+        reconcile: engine::reconcile::ReconcileConfig::default(),
         state_hash_interval: 65_536,
     }
 }

@@ -5,11 +5,13 @@
 //! over each other) is written to the journal as text and read again by replay, so [`Config::parse`]
 //! and [`Config::to_toml`] are inverse.
 
+pub mod key;
 pub mod number;
 pub mod schema;
 #[cfg(test)]
 mod tests;
 mod validate;
+pub mod wire;
 
 pub use number::Number;
 pub use schema::Config;
@@ -17,6 +19,7 @@ pub use schema::Config;
 /// Built-in profiles: name and text. The files are compiled in, so that the binary runs anywhere.
 pub const PROFILES: &[(&str, &str)] = &[
     ("paper", include_str!("../profiles/paper.toml")),
+    ("generated", include_str!("../profiles/generated.toml")),
     ("backtest-spot", include_str!("../profiles/backtest-spot.toml")),
     ("backtest-usdm", include_str!("../profiles/backtest-usdm.toml")),
 ];

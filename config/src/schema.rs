@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ConfigError;
 use crate::number::Number;
+use crate::wire::WireSection;
 
 /// A whole configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +18,9 @@ pub struct Config {
     /// The feed stage.
     #[serde(default)]
     pub feed: FeedSection,
+    /// Market and orders over sockets; without it both are generated in the process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wire: Option<WireSection>,
     /// The paper venue.
     #[serde(default)]
     pub paper: PaperSection,

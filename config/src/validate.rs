@@ -14,7 +14,12 @@ use crate::{ConfigError, Number};
 
 const NS_PER_MS: u64 = 1_000_000;
 
-fn range(origin: &str, key: &str, value: impl std::fmt::Display, must: &str) -> ConfigError {
+pub(crate) fn range(
+    origin: &str,
+    key: &str,
+    value: impl std::fmt::Display,
+    must: &str,
+) -> ConfigError {
     ConfigError::Range {
         origin: origin.to_string(),
         key: key.to_string(),
@@ -23,7 +28,7 @@ fn range(origin: &str, key: &str, value: impl std::fmt::Display, must: &str) -> 
     }
 }
 
-fn conflict(origin: &str, what: String) -> ConfigError {
+pub(crate) fn conflict(origin: &str, what: String) -> ConfigError {
     ConfigError::Conflict { origin: origin.to_string(), what }
 }
 
@@ -56,6 +61,7 @@ impl Config {
     pub(crate) fn validate(&self, origin: &str) -> Result<(), ConfigError> {
         self.validate_engine(origin)?;
         self.validate_journal(origin)?;
+        self.validate_wire(origin)?;
         let instruments = self.instruments(origin)?;
         self.limits(&instruments, origin)?;
         for (index, strategy) in self.strategy.iter().enumerate() {
@@ -211,6 +217,8 @@ impl Config {
             limits: self.limits(&table, origin)?,
             order_count_max: size(self.engine.orders_max),
             outbound_pending_max: size(self.engine.outbound_slots),
+            query_interval_ns: self.query_interval_ns(),
+            reconcile: self.reconcile(&table, origin)?,
             state_hash_interval: u64::from(self.engine.state_hash_interval),
         })
     }

@@ -26,7 +26,7 @@ mod tests;
 use bytemuck::{Pod, Zeroable};
 
 pub use kind::Kind;
-pub use link::{BalanceCode, FeeCode, LinkCode};
+pub use link::{BalanceCode, DifferenceCode, FeeCode, LinkCode, LockReason, PullReason};
 pub use market::{BookState, FeedCode};
 pub use order::{OrderState, OrderTerms, OrderType, ReportCode, Side, TimeInForce};
 pub use session::{CommandCode, Mode, TextTopic};
@@ -49,6 +49,8 @@ pub mod flags {
     pub const LATE: u8 = 1 << 6;
     /// On what a pull tells and what follows from it: the order at the venue is not ours, `id` is the venue's.
     pub const STRANGER: u8 = 1 << 6;
+    /// On `DIFFERENCE`: it survived every attempt; the venue stays locked.
+    pub const FINAL: u8 = 1 << 5;
     /// On `FILL`: the fee that the venue kept from the traded asset; it moves the position, no order.
     pub const IN_KIND: u8 = 1 << 7;
 }

@@ -1,10 +1,12 @@
 //! Stage 5, gateway: lets outbound events go, and only when the journal has them.
 //!
 //! ```text
-//!   oms --send new, cancel, replace, query--> [ gateway ] --(journaled?)--> outbound ring --> adapters
-//!                                                  |
-//!                                                  +--withheld--> oms        (dry-run)
+//!   oms       --send new, cancel, replace, query--> [ gateway ] --(journaled?)--> outbound ring --> adapters
+//!   reconcile --send pull------------------------->      |
+//!                                                        +--withheld--> oms        (dry-run)
 //! ```
+//! Where a venue has a link, a dry-run lets queries and pulls pass: they only read, and without them
+//! nothing would ever be known.
 //!
 //! **Invariant:** nothing leaves before its record is as durable as the session promised.
 //!
@@ -40,6 +42,8 @@ pub struct OutboundFull;
 #[derive(Debug)]
 pub struct Gateway {
     dry_run: bool,
+    /// Queries and pulls leave in dry-run, too.
+    reads_pass: bool,
     pending: VecDeque<Event>,
     pending_count_max: usize,
     overflowed: bool,
@@ -50,13 +54,19 @@ pub struct Gateway {
 
 impl Gateway {
     /// Kinds that the stage looks at.
-    pub const INTEREST: KindSet =
-        KindSet::of(&[Kind::SEND_NEW, Kind::SEND_CANCEL, Kind::SEND_REPLACE, Kind::SEND_QUERY]);
+    pub const INTEREST: KindSet = KindSet::of(&[
+        Kind::SEND_NEW,
+        Kind::SEND_CANCEL,
+        Kind::SEND_REPLACE,
+        Kind::SEND_QUERY,
+        Kind::SEND_PULL,
+    ]);
 
     /// A gateway with room for `pending_count_max` events that wait for the journal or the ring.
     pub fn new(dry_run: bool, pending_count_max: usize) -> Gateway {
         Gateway {
             dry_run,
+            reads_pass: false,
             pending: VecDeque::with_capacity(pending_count_max),
             pending_count_max,
             overflowed: false,
@@ -66,13 +76,21 @@ impl Gateway {
         }
     }
 
+    /// The same gateway, which lets pass what only reads.
+    #[must_use]
+    pub fn with_reads(mut self) -> Gateway {
+        self.reads_pass = true;
+        self
+    }
+
     /// Handles one event: queues it for release, or withholds it.
     #[inline]
     pub fn apply(&mut self, event: &Event, out: &mut Emitter<'_>) {
         if !event.kind.is_outbound() {
             return;
         }
-        if self.dry_run {
+        let reads = matches!(event.kind, Kind::SEND_QUERY | Kind::SEND_PULL);
+        if self.dry_run && !(reads && self.reads_pass) {
             self.withheld_count += 1;
             out.emit(Event { kind: Kind::WITHHELD, code: u16::from(event.kind.0), ..*event });
             return;
@@ -165,7 +183,11 @@ mod tests {
     }
 
     fn send(gateway: &mut Gateway, ring: &mut Ring) -> u64 {
-        let sequence = ring.begin(Event::new(Kind::SEND_NEW));
+        send_kind(gateway, ring, Kind::SEND_NEW)
+    }
+
+    fn send_kind(gateway: &mut Gateway, ring: &mut Ring, kind: Kind) -> u64 {
+        let sequence = ring.begin(Event::new(kind));
         let event = *ring.get(sequence);
         gateway.apply(&event, &mut Emitter::new(ring, &event));
         sequence
@@ -216,5 +238,23 @@ mod tests {
         assert!(!gateway.has_pending());
         let told = ring.get(sequence + 1);
         assert_eq!((told.kind, told.code), (Kind::WITHHELD, u16::from(Kind::SEND_NEW.0)));
+    }
+
+    #[test]
+    fn dry_run_lets_reads_pass_only_where_a_venue_has_a_link() {
+        for (kind, passes) in [
+            (Kind::SEND_NEW, false),
+            (Kind::SEND_CANCEL, false),
+            (Kind::SEND_REPLACE, false),
+            (Kind::SEND_QUERY, true),
+            (Kind::SEND_PULL, true),
+        ] {
+            let (mut gateway, mut ring) = (Gateway::new(true, 8), Ring::new(16, 0));
+            send_kind(&mut gateway, &mut ring, kind);
+            assert!(!gateway.has_pending(), "{kind:?}");
+            let mut gateway = Gateway::new(true, 8).with_reads();
+            send_kind(&mut gateway, &mut ring, kind);
+            assert_eq!(gateway.has_pending(), passes, "{kind:?}");
+        }
     }
 }

@@ -29,6 +29,12 @@ impl Venue {
     /// Every venue.
     pub const ALL: [Venue; 3] = [Venue::Synthetic, Venue::BinanceSpot, Venue::BinanceUsdm];
 
+    /// Index into a table of [`VENUE_COUNT_MAX`] venues.
+    #[inline]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
     /// Name in configuration and tools.
     pub const fn name(self) -> &'static str {
         match self {
@@ -48,6 +54,9 @@ impl Venue {
         Venue::ALL.into_iter().find(|venue| *venue as u8 == code)
     }
 }
+
+/// Entries of a table by [`Venue::index`]; the first is nobody's.
+pub const VENUE_COUNT_MAX: usize = Venue::ALL.len() + 1;
 
 /// One instrument. Prices are in units of 10^-`price_scale`, quantities in units of 10^-`quantity_scale`.
 #[derive(Clone, Debug, PartialEq, Eq)]

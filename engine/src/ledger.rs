@@ -12,6 +12,9 @@
 //! flow is what sells brought minus what buys cost. So realised plus unrealised minus fees is always
 //! cash plus the value of the position minus fees, whatever was rounded.
 //!
+//! A fee in kind is a `FILL` with `IN_KIND`: the venue takes the fee's quantity, as if it had been sold at
+//! the fill's price, and the `FEE` after it costs exactly what that sale brought (up to 10^-8).
+//!
 //! **Invariant:** a row that is flat has no basis.
 
 #[cfg(test)]
@@ -38,7 +41,7 @@ pub struct Position {
     pub fees: Money,
     /// Quantity bought so far.
     pub bought: i128,
-    /// Quantity sold so far.
+    /// Quantity sold so far, fees in kind included.
     pub sold: i128,
     /// Sum of the notionals of all fills.
     pub volume: Money,
@@ -93,6 +96,9 @@ impl Position {
         match fill.side() {
             Side::Buy => self.bought = add(self.bought, fill.quantity),
             Side::Sell => self.sold = add(self.sold, fill.quantity),
+        }
+        if fill.has(flags::IN_KIND) {
+            return; // Kept by the venue, not traded.
         }
         let notional = instrument.notional(fill.price, fill.quantity);
         self.volume = self.volume.plus(notional.magnitude());

@@ -17,11 +17,13 @@
 //! (`NO_STRATEGY`): positions follow the venue, not our opinion of it.
 //!
 //! **Invariant:** an order whose fate is not known is asked for, and asked for again every second of
-//! event time; it is never assumed to be gone.
+//! event time (`query_interval_ns`) while the link is not down; it is never assumed to be gone.
 
 pub mod anomaly;
+mod booking;
 mod executions;
 mod order;
+mod pull;
 mod save;
 mod slab;
 pub mod table;
@@ -32,10 +34,10 @@ use crate::event::kind::KindSet;
 use crate::event::order::{Execution, execution};
 use crate::event::session::strategy_state::DISABLED;
 use crate::event::{
-    CommandCode, Event, Kind, NO_STRATEGY, OrderState, OrderTerms, ReportCode, flags,
+    CommandCode, Event, FeeCode, Kind, NO_STRATEGY, OrderState, OrderTerms, ReportCode, flags,
 };
 use crate::ids;
-use crate::instrument::InstrumentTable;
+use crate::instrument::{InstrumentTable, VENUE_COUNT_MAX, Venue};
 use crate::ring::Emitter;
 use crate::state::mix;
 
@@ -44,18 +46,37 @@ pub use order::Order;
 
 use executions::Executions;
 use order::note;
+use pull::Pull;
 use slab::Slab;
 use table::{Input, Next};
 
 /// Most live orders at once. A session start asks for each of them and tells its new state: two events
 /// an order, which must stay well below the core ring's 4,096.
 pub const LIVE_COUNT_MAX: usize = 1024;
-/// Event time between two queries for the orders whose fate is unknown.
+/// Event time between two queries for the orders whose fate is unknown, unless configured otherwise.
 pub const QUERY_INTERVAL_NS: u64 = 1_000_000_000;
 /// Most producers that may stand between the two halves of a fill report. Arbitrary.
 pub const HALF_COUNT_MAX: usize = 16;
 /// `code` of `RISK_STATE`: nothing may be open.
 const RISK_HALTED: u16 = 3;
+
+/// How long the OMS waits for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OmsTimes {
+    /// Event time between two queries for the orders whose fate is unknown.
+    pub query_interval_ns: u64,
+    /// A live order without a word for that long is asked for, then cancelled; 0 for never.
+    pub stale_order_ns: u64,
+    /// Event time between two searches for such orders.
+    pub sweep_interval_ns: u64,
+}
+
+impl Default for OmsTimes {
+    /// Queries every second, no search for stale orders.
+    fn default() -> OmsTimes {
+        OmsTimes { query_interval_ns: QUERY_INTERVAL_NS, stale_order_ns: 0, sweep_interval_ns: 0 }
+    }
+}
 
 /// What an OMS is made of.
 #[derive(Clone, Debug)]
@@ -68,6 +89,8 @@ pub struct OmsConfig {
     pub strategy_count: usize,
     /// What can be traded.
     pub instruments: InstrumentTable,
+    /// How long to wait for what.
+    pub times: OmsTimes,
 }
 
 /// What happened so far, for reports.
@@ -111,6 +134,11 @@ pub struct Oms {
     slab: Slab,
     executions: Executions,
     halves: [Option<Half>; HALF_COUNT_MAX],
+    /// By [`Venue::index`]: the pull that is going on, and whether the link is down.
+    pulls: [Pull; VENUE_COUNT_MAX],
+    times: OmsTimes,
+    /// Event time of the next search for stale orders; 0 before the first clock.
+    sweep_at_ns: u64,
     /// Event time of the next round of queries, while an order is unknown.
     query_at_ns: u64,
     counters: Counters,
@@ -133,6 +161,8 @@ impl Oms {
         Kind::WITHHELD,
         Kind::STRATEGY_STATE,
         Kind::RISK_STATE,
+        Kind::LINK,
+        Kind::VENUE_ORDER,
     ]);
 
     /// An OMS without orders, in session 0.
@@ -147,6 +177,9 @@ impl Oms {
             slab: Slab::new(config.orders_max),
             executions: Executions::new(),
             halves: [None; HALF_COUNT_MAX],
+            pulls: [Pull::default(); VENUE_COUNT_MAX],
+            times: config.times,
+            sweep_at_ns: 0,
             query_at_ns: 0,
             counters: Counters::default(),
         }
@@ -189,6 +222,12 @@ impl Oms {
         hash = mix(hash, self.counter);
         hash = mix(hash, self.query_at_ns);
         hash = mix(hash, self.counters.anomalies);
+        if self.sweep_at_ns != 0 {
+            hash = mix(hash, self.sweep_at_ns);
+        }
+        for pull in self.pulls.iter().filter(|pull| **pull != Pull::default()) {
+            hash = mix(mix(hash, pull.number), u64::from(pull.is_link_down));
+        }
         for half in self.halves.iter().flatten() {
             hash = mix(hash, u64::from(half.source));
             hash = mix(hash, half.report.id ^ half.report.quantity.cast_unsigned());
@@ -206,6 +245,8 @@ impl Oms {
             Kind::REPORT_DETAIL => self.detail(event, out),
             Kind::WITHHELD => self.withheld(event, out),
             Kind::CLOCK => self.clock(event, out),
+            Kind::LINK => self.link(event, out),
+            Kind::VENUE_ORDER => self.venue_order(event, out),
             Kind::SESSION_START => self.session_start(event, out),
             Kind::STRATEGY_STATE if event.code == DISABLED => {
                 self.cancel_where(|order| order.source == event.source, false, out);
@@ -347,17 +388,22 @@ impl Oms {
             let measured = i64::from(event.code);
             return self.stranger(anomaly::UNKNOWN_ORDER, (measured, 0), event, out);
         };
+        if input != Input::Working && input != Input::OutcomeUnknown {
+            self.slab.hear(slot, event.time_ns);
+        }
         let order = *self.slab.get(slot);
-        if input == Input::Replaced && event.quantity <= 0 {
+        if matches!(input, Input::Replaced | Input::Completed) && event.quantity <= 0 {
             return self.anomaly(anomaly::BAD_REPORT, (event.quantity, 0), &order, out);
         }
         self.advance(slot, input, (event.price, event.quantity), out);
         if !order.is_live() {
             return;
         }
-        if input == Input::Working && event.quantity != order.filled {
+        let is_sum = matches!(input, Input::Working | Input::Completed);
+        if is_sum && event.quantity != order.filled {
             let told = (event.quantity, order.filled);
             self.anomaly(anomaly::CUMULATIVE_MISMATCH, told, &order, out);
+            self.traded_more(slot, &order, event.quantity, out);
         }
         let same_terms = (event.price, event.quantity) == (order.price, order.quantity);
         if input == Input::Replaced && !order.has(note::REPLACING) && !same_terms {
@@ -402,10 +448,11 @@ impl Oms {
             let measured = i64::from(event.source);
             return self.stranger(anomaly::ORPHAN_DETAIL, (measured, 0), event, out);
         };
-        self.fill(&half.report, &execution(&half.report, event), out);
+        let fee = FeeCode::from_code(event.code).unwrap_or(FeeCode::Foreign);
+        self.fill(&half.report, &execution(&half.report, event), fee, out);
     }
 
-    fn fill(&mut self, report: &Event, told: &Execution, out: &mut Emitter<'_>) {
+    fn fill(&mut self, report: &Event, told: &Execution, fee: FeeCode, out: &mut Emitter<'_>) {
         if told.quantity <= 0 || self.instruments.get(report.instrument).is_none() {
             return self.stranger(anomaly::BAD_FILL, (told.quantity, 0), report, out);
         }
@@ -422,15 +469,15 @@ impl Oms {
             stranger.instrument = report.instrument;
             stranger.source = NO_STRATEGY;
             stranger.flags = told.side.flag();
-            emit_fill(&stranger, told, 0, out);
+            self.emit_fill(&stranger, told, fee, 0, out);
             return self.anomaly(anomaly::STRANGER_FILL, (told.quantity, 0), &stranger, out);
         };
         let before = *self.slab.get(slot);
-        let mut order = before;
+        let mut order = Order { heard_ns: report.time_ns, ..before };
         order.filled = order.filled.saturating_add(told.quantity);
         let input = if order.is_complete() { Input::FullFill } else { Input::PartFill };
         let late = table::next(before.state, input) == Next::Late;
-        emit_fill(&before, told, if late { flags::LATE } else { 0 }, out);
+        self.emit_fill(&before, told, fee, if late { flags::LATE } else { 0 }, out);
         self.slab.put(slot, order);
         if late {
             self.counters.late_fills += 1;
@@ -473,13 +520,16 @@ impl Oms {
 
     #[inline]
     fn clock(&mut self, event: &Event, out: &mut Emitter<'_>) {
+        if self.times.stale_order_ns != 0 && self.sweep_at_ns <= event.time_ns {
+            self.sweep(event.time_ns, out);
+        }
         if self.slab.unknown_count() == 0 || event.time_ns < self.query_at_ns {
             return;
         }
-        self.query_at_ns = event.time_ns.saturating_add(QUERY_INTERVAL_NS);
+        self.query_at_ns = event.time_ns.saturating_add(self.times.query_interval_ns);
         for slot in 0..self.slab.slot_count() {
             let order = *self.slab.get(slot);
-            if order.state == OrderState::Unknown {
+            if order.state == OrderState::Unknown && !self.is_link_down(&order) {
                 self.query(&order, out);
             }
         }
@@ -488,6 +538,10 @@ impl Oms {
     fn session_start(&mut self, event: &Event, out: &mut Emitter<'_>) {
         // A half that the last session left will never be completed; the queries bring what it said.
         self.halves = [None; HALF_COUNT_MAX];
+        for venue in Venue::ALL {
+            self.forget_pull(venue);
+        }
+        self.pulls = [Pull::default(); VENUE_COUNT_MAX];
         if self.session < event.id && event.id <= ids::SESSION_MAX {
             self.session = event.id;
             self.counter = 0;
@@ -531,6 +585,8 @@ impl Oms {
             Next::Stay | Next::Late => order.state,
             Next::Rest => order.rest(),
             Next::Gone => gone,
+            Next::Complete if terms.1 == order.filled => OrderState::Filled,
+            Next::Complete => OrderState::Unknown,
             Next::GoneIfAsked if asked => gone,
             Next::RejectedOrDoubt if !worked => OrderState::Rejected,
             Next::RejectedOrDoubt | Next::Doubt => {
@@ -572,7 +628,7 @@ impl Oms {
         }
         if entered(OrderState::Unknown) {
             if self.slab.unknown_count() == 1 {
-                self.query_at_ns = out.time_ns().saturating_add(QUERY_INTERVAL_NS);
+                self.query_at_ns = out.time_ns().saturating_add(self.times.query_interval_ns);
             }
             self.query(order, out);
         } else if order.state == OrderState::Unknown && input == Input::SessionStart {
@@ -624,22 +680,6 @@ fn refuse_new(order: &Order, out: &mut Emitter<'_>) {
     let mut rejected = *order;
     rejected.enter(OrderState::Rejected);
     out.emit(rejected.transition(OrderState::New));
-}
-
-fn emit_fill(order: &Order, told: &Execution, late: u8, out: &mut Emitter<'_>) {
-    let mut fill = order.event(Kind::FILL);
-    fill.flags = told.side.flag() | late | flags::LAST;
-    if told.maker {
-        fill.flags |= flags::MAKER;
-    }
-    fill.price = told.price;
-    fill.quantity = told.quantity;
-    out.emit(fill);
-    let mut fee = order.event(Kind::FEE);
-    fee.flags = flags::LAST;
-    fee.quantity = told.fee_e8;
-    fee.id = told.execution_id;
-    out.emit(fee);
 }
 
 /// What an anomaly tells of a refused input: the input's number and the state's number.

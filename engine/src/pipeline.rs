@@ -4,9 +4,9 @@
 //!   inbound event
 //!      |  1. gets its sequence and its place in the core ring
 //!      v
-//!   [ feed ] -> [ strategy ] -> [ risk ] -> [ oms ] -> [ ledger ] -> [ gateway ]
-//!      ^                                                                  |
-//!      +--- 2. every cursor runs until nothing new is left ---------------+
+//!   [ feed ] -> [ strategy ] -> [ risk ] -> [ oms ] -> [ ledger ] -> [ reconcile ] -> [ gateway ]
+//!      ^                                                                                   |
+//!      +--- 2. every cursor runs until nothing new is left --------------------------------+
 //!      |
 //!      |  3. every new slot, input and decision alike, is recorded (journal, or comparison in replay)
 //!      v
@@ -34,7 +34,8 @@ use crate::gateway::{Gateway, Outlet};
 use crate::instrument::InstrumentTable;
 use crate::ledger::Ledger;
 use crate::market::Market;
-use crate::oms::{Oms, OmsConfig};
+use crate::oms::{Oms, OmsConfig, OmsTimes};
+use crate::reconcile::{Reconcile, ReconcileConfig};
 use crate::ring::{Emitter, Ring};
 use crate::risk::{Gate, Limits};
 use crate::state::{LoadError, Loader, STATE_VERSION, Saver, State, mix, mix_event};
@@ -60,6 +61,10 @@ pub struct PipelineConfig {
     pub order_count_max: usize,
     /// Outbound events that may wait for the journal or the outbound ring.
     pub outbound_pending_max: usize,
+    /// Event time between two queries for the orders whose fate is unknown.
+    pub query_interval_ns: u64,
+    /// Reconciler: which venues have a link, and how often they are compared.
+    pub reconcile: ReconcileConfig,
     /// A state hash is recorded after this many inbound events (power of two).
     pub state_hash_interval: u64,
 }
@@ -98,7 +103,7 @@ pub struct Edges<'a, R, O, P> {
     pub probe: &'a mut P,
 }
 
-const STAGE_COUNT: usize = 6;
+const STAGE_COUNT: usize = 7;
 
 // Bits of the stages in `LISTENERS`, and their cursors' indices, in the order of the flow.
 const FEED: usize = 0;
@@ -106,9 +111,10 @@ const HOST: usize = 1;
 const GATE: usize = 2;
 const OMS: usize = 3;
 const LEDGER: usize = 4;
-const GATEWAY: usize = 5;
+const RECONCILE: usize = 5;
+const GATEWAY: usize = 6;
 
-/// By code of the kind: which stages look at it. One load answers for all six.
+/// By code of the kind: which stages look at it. One load answers for all seven.
 const LISTENERS: [u8; 256] = listeners();
 
 const fn listeners() -> [u8; 256] {
@@ -118,6 +124,7 @@ const fn listeners() -> [u8; 256] {
         Gate::INTEREST,
         Oms::INTEREST,
         Ledger::INTEREST,
+        Reconcile::INTEREST,
         Gateway::INTEREST,
     ];
     let mut table = [0; 256];
@@ -146,6 +153,7 @@ pub struct Pipeline {
     gate: Gate,
     oms: Oms,
     ledger: Ledger,
+    reconcile: Reconcile,
     gateway: Gateway,
     instruments: InstrumentTable,
     time_ns: u64,
@@ -169,7 +177,10 @@ impl Pipeline {
             orders_max: config.order_count_max,
             strategy_count,
             instruments: instruments.clone(),
+            times: oms_times(&config),
         };
+        let gateway = Gateway::new(config.mode == Mode::DryRun, config.outbound_pending_max);
+        let has_links = !config.reconcile.venues.is_empty();
         Pipeline {
             ring: Ring::new(config.ring_slot_count, 0),
             market: Market::new(instruments.count()),
@@ -183,7 +194,8 @@ impl Pipeline {
             ),
             oms: Oms::new(oms),
             ledger: Ledger::new(strategy_count, instruments.clone()),
-            gateway: Gateway::new(config.mode == Mode::DryRun, config.outbound_pending_max),
+            reconcile: Reconcile::new(config.reconcile, instruments.clone()),
+            gateway: if has_links { gateway.with_reads() } else { gateway },
             instruments,
             time_ns: 0,
             inbound_count: 0,
@@ -280,8 +292,15 @@ impl Pipeline {
         while let Some(event) = next(LEDGER, cursors, &self.ring) {
             self.ledger.apply(&event, &mut Emitter::new(&mut self.ring, &event));
         }
+        // 6. Whether the venue agrees.
+        while let Some(event) = next(RECONCILE, cursors, &self.ring) {
+            self.reconcile.apply(&event, &mut Emitter::new(&mut self.ring, &event));
+        }
+        if let Some(event) = self.reconcile.take_due() {
+            self.reconcile.settle(&mut Emitter::new(&mut self.ring, &event));
+        }
         probe.mark(Hop::Oms);
-        // 6. What leaves.
+        // 7. What leaves.
         while let Some(event) = next(GATEWAY, cursors, &self.ring) {
             self.gateway.apply(&event, &mut Emitter::new(&mut self.ring, &event));
         }
@@ -356,7 +375,9 @@ impl Pipeline {
         hash = mix(hash, self.host.digest());
         hash = mix(hash, self.gate.digest());
         hash = mix(hash, self.oms.digest());
-        mix(hash, self.ledger.digest())
+        hash = mix(hash, self.ledger.digest());
+        // Journals of engines without links hold hashes without it.
+        if self.reconcile.is_active() { mix(hash, self.reconcile.digest()) } else { hash }
     }
 
     /// Sequence of the last record.
@@ -419,9 +440,23 @@ impl Pipeline {
         &self.ledger
     }
 
+    /// Reconciler, for reports.
+    pub fn reconcile(&self) -> &Reconcile {
+        &self.reconcile
+    }
+
     /// Gateway, for its counters.
     pub fn gateway(&self) -> &Gateway {
         &self.gateway
+    }
+}
+
+fn oms_times(config: &PipelineConfig) -> OmsTimes {
+    let has_links = !config.reconcile.venues.is_empty();
+    OmsTimes {
+        query_interval_ns: config.query_interval_ns,
+        stale_order_ns: if has_links { config.reconcile.stale_order_ns } else { 0 },
+        sweep_interval_ns: config.reconcile.sweep_interval_ns,
     }
 }
 
@@ -455,6 +490,7 @@ impl State for Pipeline {
         self.gate.save(out);
         self.oms.save(out);
         self.ledger.save(out);
+        self.reconcile.save(out);
     }
 
     fn load(&mut self, from: &mut Loader<'_>) -> Result<(), LoadError> {
@@ -470,6 +506,7 @@ impl State for Pipeline {
         self.host.load(from)?;
         self.gate.load(from)?;
         self.oms.load(from)?;
-        self.ledger.load(from)
+        self.ledger.load(from)?;
+        self.reconcile.load(from)
     }
 }

@@ -36,7 +36,7 @@ mod tests;
 
 use crate::event::kind::KindSet;
 use crate::event::{CommandCode, Event, Kind, OrderState, flags};
-use crate::instrument::{InstrumentIndex, InstrumentTable};
+use crate::instrument::{InstrumentIndex, InstrumentTable, Venue};
 use crate::market::Market;
 use crate::money::Money;
 use crate::ring::Emitter;
@@ -109,6 +109,9 @@ pub struct Exposure {
     pub gross: Money,
 }
 
+/// Rules of the first version, each of which is always part of the digest.
+const RULE_COUNT_FIRST: usize = 25;
+
 /// Judges every intent and keeps what it needs to know for that.
 #[derive(Debug)]
 pub struct Gate {
@@ -133,6 +136,8 @@ pub struct Gate {
     equity_baseline: Money,
     /// Number of the trading day; `None` before the first event.
     day: Option<u64>,
+    /// One bit a venue, by its number: no new orders, no changes there.
+    locked_venues: u32,
     refused_counts: [u64; RULE_COUNT],
     /// Approvals that the OMS never made an order of.
     dropped_count: u64,
@@ -150,6 +155,7 @@ impl Gate {
         Kind::COMMAND,
         Kind::CLOCK,
         Kind::SESSION_START,
+        Kind::LOCK,
     ]);
 
     /// A gate for `instruments`, strategies `0..strategy_count` and `orders_max` orders (a power of
@@ -186,6 +192,7 @@ impl Gate {
             equity_peak: Money::ZERO,
             equity_baseline: Money::ZERO,
             day: None,
+            locked_venues: 0,
             refused_counts: [0; RULE_COUNT],
             dropped_count: 0,
         }
@@ -203,6 +210,7 @@ impl Gate {
             Kind::FILL => self.fill(event, market, out),
             Kind::FEE => self.fee(event, market, out),
             Kind::COMMAND => self.command(event, market, out),
+            Kind::LOCK => self.lock(event),
             Kind::CLOCK | Kind::SESSION_START => {
                 self.release_unbound();
                 self.advance(event.time_ns, market);
@@ -347,7 +355,9 @@ impl Gate {
     fn fill(&mut self, event: &Event, market: &Market, out: &mut Emitter<'_>) {
         // The day's baseline must not know of this fill.
         self.advance(event.time_ns, market);
-        if let Some(place) = self.orders.find(event.id) {
+        // A fee in kind moves position and cash, but fills nothing of its order.
+        let place = self.orders.find(event.id).filter(|_| !event.has(flags::IN_KIND));
+        if let Some(place) = place {
             let before = self.held(self.orders.get(place));
             let order = self.orders.get_mut(place);
             order.filled = order.filled.saturating_add(event.quantity.max(0));
@@ -480,13 +490,25 @@ impl Gate {
                 CommandCode::CancelAll
                 | CommandCode::StrategyDisable
                 | CommandCode::StrategyEnable
-                | CommandCode::Stop,
+                | CommandCode::Stop
+                | CommandCode::AcceptBalances,
             )
             | None => return,
         };
         if self.state != wanted {
             self.state = wanted;
             self.tell_state(u32::from(event.code), 0, 0, out);
+        }
+    }
+
+    /// A venue is locked or unlocked; the reconciler knows why.
+    fn lock(&mut self, event: &Event) {
+        let Some(venue) = u8::try_from(event.tag).ok().and_then(Venue::from_code) else { return };
+        let bit = 1 << venue.index();
+        if event.code == 0 {
+            self.locked_venues &= !bit;
+        } else {
+            self.locked_venues |= bit;
         }
     }
 
@@ -502,6 +524,11 @@ impl Gate {
     /// Limits of the account; `None` when nothing is configured.
     pub fn account_limits(&self) -> Option<&AccountLimits> {
         self.account.as_ref()
+    }
+
+    /// Whether new orders and changes of that venue's instruments are refused.
+    pub fn is_locked(&self, venue: Venue) -> bool {
+        self.locked_venues & (1 << venue.index()) != 0
     }
 
     /// What the gate lets pass.
@@ -581,8 +608,16 @@ impl Gate {
                 hash = mix_wide(hash, notional);
             }
         }
-        for count in self.refused_counts {
-            hash = mix(hash, count);
+        let (first, later) = self.refused_counts.split_at(RULE_COUNT_FIRST);
+        for count in first {
+            hash = mix(hash, *count);
+        }
+        // Journals of before those rules hold hashes without them.
+        for (code, count) in (0..).zip(later).filter(|(_, count)| 0 < **count) {
+            hash = mix(mix(hash, code), *count);
+        }
+        if self.locked_venues != 0 {
+            hash = mix(hash, u64::from(self.locked_venues));
         }
         hash = mix(hash, self.rate.newest_ns());
         hash = mix(hash, self.dropped_count);

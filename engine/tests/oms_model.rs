@@ -13,7 +13,7 @@ use engine::event::{
 use engine::ids;
 use engine::instrument::{Instrument, InstrumentTable, Venue};
 use engine::money::Money;
-use engine::oms::{Oms, OmsConfig};
+use engine::oms::{Oms, OmsConfig, OmsTimes};
 use engine::ring::{Emitter, Ring};
 use engine::state::{Loader, Saver, State};
 use proptest::prelude::*;
@@ -40,6 +40,7 @@ fn config() -> OmsConfig {
         orders_max: usize::try_from(ORDERS_MAX).unwrap(),
         strategy_count: usize::from(STRATEGY_COUNT),
         instruments: InstrumentTable::new(vec![btcusdt, ethusdt]).unwrap(),
+        times: OmsTimes::default(),
     }
 }
 
@@ -210,6 +211,8 @@ impl Facts {
             ReportCode::NotFound if self.doubt != Doubt::None => self.vanish(),
             ReportCode::NotFound => {}
             ReportCode::OutcomeUnknown => self.ask(),
+            ReportCode::Completed if self.filled == 0 => {}
+            ReportCode::Completed => self.over = Some(OrderState::Filled),
             ReportCode::Filled | ReportCode::Replaced => unreachable!("steps of their own"),
         }
         self.settle();
@@ -326,7 +329,9 @@ impl Run {
             Step::Replace(index, quantity) => self.change(*index, Some(*quantity)),
             Step::Report(index, code) => {
                 let id = self.pick(*index);
-                self.apply(report(self.instrument(id), id, *code, 0));
+                let filled = self.facts.get(&id).map_or(0, |facts| facts.filled);
+                let quantity = if *code == ReportCode::Completed { filled } else { 0 };
+                self.apply(Event { quantity, ..report(self.instrument(id), id, *code, 0) });
                 self.with(id, |facts| facts.report(*code));
             }
             Step::Replaced(index, quantity) => {

@@ -6,7 +6,7 @@ use engine::event::{BookState, Event, Kind, Mode, OrderState, OrderTerms, Side, 
 use engine::instrument::{Instrument, InstrumentTable, Venue};
 use engine::market::{Market, Top};
 use engine::money::Money;
-use engine::oms::{Oms, OmsConfig, Order};
+use engine::oms::{Oms, OmsConfig, OmsTimes, Order};
 use engine::ring::{Emitter, Ring};
 use engine::risk::{AccountLimits, Gate, InstrumentLimits, Limits};
 use proptest::collection::vec;
@@ -118,6 +118,7 @@ impl Desk {
             orders_max: ORDERS_MAX,
             strategy_count: 1,
             instruments: table(),
+            times: OmsTimes::default(),
         };
         let mut desk = Desk {
             gate: Gate::new(limits(), table(), 1, ORDERS_MAX),

@@ -156,6 +156,14 @@ impl Momentum {
         if position == self.held {
             return;
         }
+        if position.signum() == self.held.signum()
+            && position.unsigned_abs() < self.held.unsigned_abs()
+        {
+            // Something of it was taken away, such as a fee in kind: what is left cost what it cost.
+            self.cost = self.cost * i128::from(position) / i128::from(self.held);
+            self.held = position;
+            return;
+        }
         let mid_twice = i128::from(top.bid_price) + i128::from(top.ask_price);
         self.cost = mid_twice * i128::from(position) / 2;
         self.held = position;

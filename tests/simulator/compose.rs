@@ -42,7 +42,7 @@ impl Desk {
         Desk { config, arrange: None }
     }
 
-    /// The paper profile, made livelier: strategies that need no minute to warm up, hashes often.
+    /// The generated profile, made livelier: strategies that need no minute to warm up, hashes often.
     pub fn lively(seed: u64) -> Desk {
         Desk::new(lively(seed))
     }
@@ -100,10 +100,10 @@ impl Desk {
     }
 }
 
-/// The paper profile with shorter memories, so that seconds of market are enough for both strategies.
+/// The generated profile with shorter memories, so that seconds of market are enough for both strategies.
 pub fn lively(seed: u64) -> Config {
-    let text = config::profile("paper").expect("the paper profile is built in");
-    let mut config = Config::parse(text, "paper").expect("the paper profile is valid");
+    let text = config::profile("generated").expect("the generated profile is built in");
+    let mut config = Config::parse(text, "generated").expect("the generated profile is valid");
     config.market.seed = seed;
     config.paper.seed = seed ^ 0x5a5a;
     config.engine.state_hash_interval = 256;

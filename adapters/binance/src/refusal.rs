@@ -21,6 +21,16 @@ pub const fn refusal_name(code: u16) -> &'static str {
         33 => "no-frame",
         34 => "line-too-long",
         35 => "cut-off",
+        48 => "crossed-quote",
+        49 => "price-band",
+        50 => "event-time-ahead",
+        51 => "event-time-back",
+        52 => "half-quote",
+        53 => "crossed-snapshot",
+        54 => "not-text",
+        55 => "unexpected-kind",
+        56 => "subscription-refused",
+        57 => "id-jump",
         _ => "unknown",
     }
 }

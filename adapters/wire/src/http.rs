@@ -37,7 +37,8 @@ pub struct HttpConfig {
     pub handshake_ns_max: u64,
     /// First wait before a new attempt.
     pub backoff_ns_min: u64,
-    /// Longest wait before a new attempt. A connection that lasted longer begins with the first again.
+    /// Longest wait before a new attempt. A connection that lasted longer begins with the first
+    /// again.
     pub backoff_ns_max: u64,
     /// Spreads the waits.
     pub backoff_seed: u64,
@@ -178,8 +179,8 @@ pub enum HttpAnswer<'a> {
 /// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpFailure {
-    /// Its deadline is over. A connection on which it was sent is dropped, because its late answer would
-    /// be taken for that of the next request.
+    /// Its deadline is over. A connection on which it was sent is dropped, because its late answer
+    /// would be taken for that of the next request.
     #[error("no answer before the deadline")]
     Deadline,
     /// An attempt to connect failed.

@@ -1,5 +1,5 @@
-//! The loop of an I/O thread: one poll, several sessions and HTTP clients, and a way to stop it from
-//! elsewhere.
+//! The loop of an I/O thread: one poll, several sessions and HTTP clients, and a way to stop it
+//! from elsewhere.
 
 #[cfg(test)]
 mod tests;
@@ -54,7 +54,8 @@ impl Stopper {
     }
 }
 
-/// Ends the present wait of a loop, or the next one, from another thread: there is something to send.
+/// Ends the present wait of a loop, or the next one, from another thread: there is something to
+/// send.
 #[derive(Clone, Debug)]
 pub struct Alarm {
     waker: Arc<Waker>,
@@ -185,7 +186,8 @@ impl Poller {
     /// One turn: waits at most `timeout` for a socket, a deadline or a stop, then does what is due.
     /// Sockets come before deadlines, so that a loop that was held up does not take what has been
     /// waiting in a socket for silence.
-    /// The clock is read, and only here: after a wait the time from before it is not a receive time.
+    /// The clock is read, and only here: after a wait the time from before it is not a receive
+    /// time.
     pub fn run_once(
         &mut self,
         timeout: Duration,

@@ -159,8 +159,8 @@ impl Response {
 pub enum Reply {
     /// This is the answer.
     Respond(Response),
-    /// Speak WebSocket from here on. If the request does not ask for that, it is answered with 400 or
-    /// 426 instead; otherwise [`Service::upgraded`] follows.
+    /// Speak WebSocket from here on. If the request does not ask for that, it is answered with 400
+    /// or 426 instead; otherwise [`Service::upgraded`] follows.
     Upgrade,
     /// [`Peers::respond`] will answer. Requests behind it wait.
     Later,

@@ -49,7 +49,8 @@ pub struct SessionConfig {
     pub idle_ns_max: u64,
     /// First wait before a new attempt.
     pub backoff_ns_min: u64,
-    /// Longest wait before a new attempt. A session that was open for longer begins with the first again.
+    /// Longest wait before a new attempt. A session that was open for longer begins with the first
+    /// again.
     pub backoff_ns_max: u64,
     /// Spreads the waits.
     pub backoff_seed: u64,
@@ -93,7 +94,8 @@ impl Default for SessionConfig {
         SessionConfig {
             connect_ns_max: 5_000_000_000,
             handshake_ns_max: 5_000_000_000,
-            // Binance pings every 20 s (spot) or 3 min (futures); quieter streams need a longer one.
+            // Binance pings every 20 s (spot) or 3 min (futures); quieter streams need a longer
+            // one.
             idle_ns_max: 60_000_000_000,
             backoff_ns_min: 500_000_000,
             backoff_ns_max: 30_000_000_000,

@@ -349,7 +349,8 @@ impl Random {
     }
 }
 
-/// A connection passed on in both directions, until so many bytes came from the server or the client.
+/// A connection passed on in both directions, until so many bytes came from the server or the
+/// client.
 #[derive(Debug)]
 pub(crate) struct Relay {
     client: TcpStream,

@@ -45,13 +45,14 @@
 //! 83 risk state         state        measured         limit             -              rule
 //! 84 state hash         -            rolling hash     state hash        inbound count  -
 //! 85 anomaly            what         measured         limit             order id       -
-//! 86 lock               1 or 0       why              open differences  pull number    venue
-//! 87 difference         which        ours             the venue's       order id**     venue
-//! 88 send pull          why          -                -                 pull number    venue
-//! 89 baseline           BalanceCode  -                the venue's share asset number   venue
+//! 86 lock               1 or 0       LockReason       differences told  pull number    venue
+//! 87 difference         which****    ours             the venue's       order id**     venue
+//! 88 send pull          PullReason   -                -                 pull number    venue
+//! 89 baseline           BalanceCode  the one before   not our doing     asset number   venue
 //! ```
 //! `OrderState*`: new state in the low byte, the state before it in the high byte. `order id**`: ours; the
-//! venue's own with [`super::flags::STRANGER`]. `fee***`: in the unit that `FeeCode` names.
+//! venue's own with [`super::flags::STRANGER`]. `fee***`: in the unit that `FeeCode` names. `which****`:
+//! `DifferenceCode`; of a balance `order id` is the asset number.
 
 use bytemuck::{Pod, Zeroable};
 

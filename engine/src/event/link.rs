@@ -98,6 +98,92 @@ impl FeeCode {
     }
 }
 
+macro_rules! codes {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $id:ident = $code:literal $text:literal;)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u16)]
+        pub enum $name {
+            $($(#[$doc])* $id = $code,)*
+        }
+
+        impl $name {
+            /// The code of that number.
+            pub const fn from_code(code: u16) -> Option<$name> {
+                match code {
+                    $($code => Some($name::$id),)*
+                    _ => None,
+                }
+            }
+
+            /// Number in the journal.
+            pub const fn code(self) -> u16 {
+                self as u16
+            }
+
+            /// Name as printed by tools.
+            pub const fn name(self) -> &'static str {
+                match self { $($name::$id => $text,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// In what engine and venue differ, in `code` of `DIFFERENCE`. Never renumber.
+    DifferenceCode {
+        /// Live for us, not among the venue's open orders: asked for. Ours: what is left.
+        OrderMissing = 1 "order-missing";
+        /// Another price at the venue: the venue's is taken over.
+        OrderPrice = 2 "order-price";
+        /// Another total quantity at the venue: the venue's is taken over.
+        OrderQuantity = 3 "order-quantity";
+        /// The venue traded more than it told of: asked for. Both sides: cumulative quantity.
+        OrderTraded = 4 "order-traded";
+        /// An order that is not the engine's: reported, neither adopted nor cancelled.
+        OrderStrange = 5 "order-strange";
+        /// The id is one of this engine's, but no order that it knows: reported, neither adopted nor
+        /// cancelled.
+        OrderForgotten = 6 "order-forgotten";
+        /// A balance of a traded asset, in quantity units.
+        BalanceBase = 7 "balance-base";
+        /// A balance of a quote asset, in units of 10^-8.
+        BalanceQuote = 8 "balance-quote";
+    }
+}
+
+codes! {
+    /// Why a venue is locked, in `price` of `LOCK`. Never renumber.
+    LockReason {
+        /// It is not locked: link, orders and balances are known.
+        None = 0 "none";
+        /// A session began.
+        Start = 1 "start";
+        /// The link came up: what was missed is not known.
+        LinkUp = 2 "link-up";
+        /// The link is down.
+        LinkDown = 3 "link-down";
+        /// Balances differ after every attempt.
+        Balances = 4 "balances";
+    }
+}
+
+codes! {
+    /// Why a venue is asked for everything, in `code` of `SEND_PULL`. Never renumber.
+    PullReason {
+        /// The link came up.
+        LinkUp = 1 "link-up";
+        /// It was time.
+        Periodic = 2 "periodic";
+        /// Balances differed in the pull before.
+        Retry = 3 "retry";
+        /// The pull before failed, or was not answered in time.
+        Failed = 4 "failed";
+        /// An operator accepted the venue's balances.
+        Accepted = 5 "accepted";
+    }
+}
+
 /// State of the session at `venue`; `pull` is 0 where no pull is meant.
 pub fn link(venue: Venue, code: LinkCode, pull: u64) -> Event {
     let mut event = Event::new(Kind::LINK);

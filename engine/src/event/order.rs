@@ -224,11 +224,13 @@ pub enum ReportCode {
     Working = 10,
     /// Sent, but the outcome is not known (timeout, cut socket, 5xx).
     OutcomeUnknown = 11,
+    /// Answer to a query: all of it traded, `quantity` in all; its fills were told before.
+    Completed = 12,
 }
 
 impl ReportCode {
     /// Every code, for tables and exhaustive tests.
-    pub const ALL: [ReportCode; 11] = [
+    pub const ALL: [ReportCode; 12] = [
         ReportCode::Acked,
         ReportCode::Rejected,
         ReportCode::Filled,
@@ -240,6 +242,7 @@ impl ReportCode {
         ReportCode::NotFound,
         ReportCode::Working,
         ReportCode::OutcomeUnknown,
+        ReportCode::Completed,
     ];
 
     /// The code of that number.
@@ -261,6 +264,7 @@ impl ReportCode {
             ReportCode::NotFound => "not-found",
             ReportCode::Working => "working",
             ReportCode::OutcomeUnknown => "outcome-unknown",
+            ReportCode::Completed => "completed",
         }
     }
 }

@@ -67,6 +67,9 @@ pub enum CommandCode {
     ThreadDead = 7,
     /// The session is about to end: strategies are called no more, every working order is cancelled.
     Stop = 8,
+    /// What the venue in `tag` (0: every venue) said last of its balances is right: the differences are
+    /// not the engine's doing.
+    AcceptBalances = 9,
 }
 
 impl CommandCode {
@@ -81,6 +84,7 @@ impl CommandCode {
             6 => Some(CommandCode::StrategyEnable),
             7 => Some(CommandCode::ThreadDead),
             8 => Some(CommandCode::Stop),
+            9 => Some(CommandCode::AcceptBalances),
             _ => None,
         }
     }
@@ -96,6 +100,7 @@ impl CommandCode {
             CommandCode::StrategyEnable => "strategy-enable",
             CommandCode::ThreadDead => "thread-dead",
             CommandCode::Stop => "stop",
+            CommandCode::AcceptBalances => "accept-balances",
         }
     }
 }

@@ -49,3 +49,5 @@ pub const UNASKED_TERMS: u16 = 120;
 pub const BAD_FILL: u16 = 121;
 /// An approved cancel or replace names an order that we do not have. Measured: the kind.
 pub const NO_SUCH_ORDER: u16 = 122;
+/// A fee in an asset that the engine does not value: booked as 0. Measured: the amount, in 10^-8.
+pub const FOREIGN_FEE: u16 = 123;

@@ -15,8 +15,12 @@ pub(super) mod note {
     pub(crate) const CANCEL_WANTED: u8 = 1 << 2;
     /// A replace is on its way; the `asked` terms are its terms.
     pub(crate) const REPLACING: u8 = 1 << 3;
+    /// A pull has begun, and nothing was heard of the order since.
+    pub(crate) const PULLED: u8 = 1 << 4;
+    /// It was silent for too long: if it turns out to work, it is cancelled.
+    pub(crate) const STALE: u8 = 1 << 5;
     /// Every bit that has a meaning.
-    pub(crate) const ALL: u8 = ACKED | DOUBTFUL | CANCEL_WANTED | REPLACING;
+    pub(crate) const ALL: u8 = ACKED | DOUBTFUL | CANCEL_WANTED | REPLACING | PULLED | STALE;
 }
 
 /// Flags of an approval that belong to the order for life.
@@ -37,6 +41,8 @@ pub struct Order {
     pub asked_price: i64,
     /// Total quantity asked for by the replace on its way.
     pub asked_quantity: i64,
+    /// Event time of the last word of it: sent, reported, filled. That it works is no word of its own.
+    pub heard_ns: u64,
     /// The strategy's own mark.
     pub tag: u32,
     /// What is traded.
@@ -60,6 +66,7 @@ impl Order {
         filled: 0,
         asked_price: 0,
         asked_quantity: 0,
+        heard_ns: 0,
         tag: 0,
         instrument: 0,
         source: 0,
@@ -75,6 +82,7 @@ impl Order {
             id,
             price: event.price,
             quantity: event.quantity,
+            heard_ns: event.time_ns,
             tag: event.tag,
             instrument: event.instrument,
             source: event.source,
@@ -130,14 +138,18 @@ impl Order {
     /// Writes down what `input` says of the order; the state is the table's business.
     #[inline]
     pub(super) fn note(&mut self, input: Input, price: i64, quantity: i64) {
+        if input.is_of_venue() {
+            self.notes &= !note::PULLED;
+        }
         match input {
             Input::Acked | Input::Working => {
                 // It works, but at which terms? What nobody can tell is taken off the market.
-                if self.has(note::DOUBTFUL) && self.has(note::REPLACING) {
+                let of_unknown_terms = self.has(note::DOUBTFUL) && self.has(note::REPLACING);
+                if of_unknown_terms || (input == Input::Working && self.has(note::STALE)) {
                     self.notes |= note::CANCEL_WANTED;
                 }
                 self.notes |= note::ACKED;
-                self.notes &= !note::DOUBTFUL;
+                self.notes &= !(note::DOUBTFUL | note::STALE);
             }
             Input::Replaced => {
                 self.notes |= note::ACKED;
@@ -159,6 +171,7 @@ impl Order {
             | Input::Cancelled
             | Input::Expired
             | Input::NotFound
+            | Input::Completed
             | Input::NewWithheld => {}
         }
     }

@@ -39,6 +39,12 @@ impl State for Oms {
         out.u64(self.query_at_ns);
         self.slab.save(out);
         self.executions.save(out);
+        out.u64(self.sweep_at_ns);
+        for pull in &self.pulls {
+            out.u64(pull.number);
+            out.u32(pull.told_count);
+            out.bool(pull.is_link_down);
+        }
         for half in &self.halves {
             out.bool(half.is_some());
             if let Some(half) = half {
@@ -71,6 +77,12 @@ impl State for Oms {
             return Err(from.invalid("number of live orders"));
         }
         self.executions.load(from)?;
+        self.sweep_at_ns = from.u64()?;
+        for pull in &mut self.pulls {
+            pull.number = from.u64()?;
+            pull.told_count = from.u32()?;
+            pull.is_link_down = from.bool()?;
+        }
         self.halves = [None; HALF_COUNT_MAX];
         for half in &mut self.halves {
             if from.bool()? {

@@ -45,6 +45,12 @@ impl Slab {
         &self.orders[slot]
     }
 
+    /// Writes down when an order was last heard of; no part of the digest.
+    #[inline]
+    pub(super) fn hear(&mut self, slot: usize, time_ns: u64) {
+        self.orders[slot].heard_ns = time_ns;
+    }
+
     /// Replaces what stands in a slot.
     #[inline]
     pub(super) fn put(&mut self, slot: usize, order: Order) {
@@ -91,6 +97,7 @@ impl State for Slab {
             out.i64(order.filled);
             out.i64(order.asked_price);
             out.i64(order.asked_quantity);
+            out.u64(order.heard_ns);
             out.u32(order.tag);
             out.u16(order.instrument);
             out.u16(order.source);
@@ -115,6 +122,7 @@ impl State for Slab {
                 filled: from.i64()?,
                 asked_price: from.i64()?,
                 asked_quantity: from.i64()?,
+                heard_ns: from.u64()?,
                 tag: from.u32()?,
                 instrument: from.u16()?,
                 source: from.u16()?,

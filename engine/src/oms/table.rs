@@ -20,11 +20,13 @@
 //! cancel-withheld    =    =    =    =    =    rest =    =    =    =    =
 //! replace-withheld   =    =    =    =    =    rest =    =    =    rest rest
 //! session-start      UNK  UNK  UNK  UNK  =    UNK  =    =    =    UNK  UNK
+//! completed          comp comp comp comp =    comp =    =    =    comp comp
 //! ```
 //! Capitals: the next state. `=`: the state stays, what the input says is noted. `rest`: the state that
 //! the order's history gives (see `Order::rest`). `gone`: cancelled if it ever worked, else rejected;
 //! `goq` the same, if it had been asked for, else `unx`. `rod`: rejected if it never worked, else `dbt`.
-//! `dbt`: unknown, with an anomaly. `late`: booked, the state stays. `zom`: a cancel goes out, the state
+//! `dbt`: unknown, with an anomaly. `comp`: filled if all that traded is booked, else unknown.
+//! `late`: booked, the state stays. `zom`: a cancel goes out, the state
 //! stays. Refusals, which change nothing: `con` contradiction, `unx` unexpected, `noc` not cancellable,
 //! `nor` not replaceable. Whoever becomes unknown is queried, whoever becomes pending-cancel is sent a
 //! cancel.
@@ -74,10 +76,12 @@ pub enum Input {
     ReplaceWithheld = 16,
     /// A session begins: nothing is known of live orders.
     SessionStart = 17,
+    /// Venue: all of it traded, answer to a query.
+    Completed = 18,
 }
 
 /// Number of inputs.
-pub const INPUT_COUNT: usize = 18;
+pub const INPUT_COUNT: usize = 19;
 
 impl Input {
     /// Every input, in the order of the table's rows.
@@ -100,6 +104,7 @@ impl Input {
         Input::CancelWithheld,
         Input::ReplaceWithheld,
         Input::SessionStart,
+        Input::Completed,
     ];
 
     /// Name as printed in the table.
@@ -123,7 +128,15 @@ impl Input {
             Input::CancelWithheld => "cancel-withheld",
             Input::ReplaceWithheld => "replace-withheld",
             Input::SessionStart => "session-start",
+            Input::Completed => "completed",
         }
+    }
+
+    /// Whether the venue said it.
+    #[inline]
+    pub const fn is_of_venue(self) -> bool {
+        let is_report = Input::Acked as u8 <= self as u8 && self as u8 <= Input::Working as u8;
+        is_report || self as u8 == Input::Completed as u8
     }
 
     /// The input that a venue's report is; `None` for fills, which are part or full by their quantity.
@@ -140,6 +153,7 @@ impl Input {
             ReportCode::NotFound => Some(Input::NotFound),
             ReportCode::Working => Some(Input::Working),
             ReportCode::OutcomeUnknown => Some(Input::OutcomeUnknown),
+            ReportCode::Completed => Some(Input::Completed),
         }
     }
 }
@@ -161,6 +175,8 @@ pub enum Next {
     RejectedOrDoubt,
     /// Unknown, with an anomaly.
     Doubt,
+    /// Filled if all that traded is booked, else unknown.
+    Complete,
     /// A fill that still counts; the state stays.
     Late,
     /// The venue works what is over for us: cancel it there, the state stays.
@@ -184,6 +200,7 @@ const GON: Next = Next::Gone;
 const GOQ: Next = Next::GoneIfAsked;
 const ROD: Next = Next::RejectedOrDoubt;
 const DBT: Next = Next::Doubt;
+const CMP: Next = Next::Complete;
 const LAT: Next = Next::Late;
 const ZOM: Next = Next::Zombie;
 const CON: Next = Next::Refuse(anomaly::CONTRADICTION);
@@ -215,6 +232,7 @@ const TABLE: [[Next; STATE_COUNT]; INPUT_COUNT] = [
     /* cancel-withheld  */ [EQU, EQU, EQU, EQU, EQU, RST, EQU, EQU, EQU, EQU, EQU],
     /* replace-withheld */ [EQU, EQU, EQU, EQU, EQU, RST, EQU, EQU, EQU, RST, RST],
     /* session-start    */ [UNK, UNK, UNK, UNK, EQU, UNK, EQU, EQU, EQU, UNK, UNK],
+    /* completed        */ [CMP, CMP, CMP, CMP, EQU, CMP, EQU, EQU, EQU, CMP, CMP],
 ];
 
 // The rows stand in the order of the inputs, the columns in the order of the states' codes, from 1.
@@ -243,7 +261,7 @@ mod tests {
 
     use super::*;
 
-    const WORDS: [(Next, &str); 21] = [
+    const WORDS: [(Next, &str); 22] = [
         (ACK, "ACK"),
         (PAR, "PAR"),
         (FIL, "FIL"),
@@ -259,6 +277,7 @@ mod tests {
         (GOQ, "goq"),
         (ROD, "rod"),
         (DBT, "dbt"),
+        (CMP, "comp"),
         (LAT, "late"),
         (ZOM, "zom"),
         (CON, "con"),

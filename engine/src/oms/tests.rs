@@ -3,12 +3,14 @@
 //! `> input` lines are applied; the lines below are all that the OMS may say to it. Orders are named
 //! `session.counter`; strategy 0 sends them on instrument 0.
 
+mod pulls;
+
 use std::fmt::Write;
 
 use super::*;
 use crate::event::order::{fill_report, report};
 use crate::event::session::{clock, command, session_start};
-use crate::event::{Mode, Side};
+use crate::event::{DifferenceCode, Mode, Side};
 use crate::instrument::tests::btcusdt;
 use crate::ring::Ring;
 use crate::state::{Loader, Saver, State};
@@ -20,6 +22,7 @@ fn config() -> OmsConfig {
         orders_max: 4,
         strategy_count: 2,
         instruments: InstrumentTable::new(vec![btcusdt(), other]).unwrap(),
+        times: OmsTimes::default(),
     }
 }
 
@@ -79,6 +82,9 @@ fn with_code(kind: Kind, code: u16, source: u16) -> Vec<Event> {
 /// The events that an input line means.
 fn events(line: &str) -> Vec<Event> {
     let words: Vec<&str> = line.split_whitespace().filter(|word| *word != "@").collect();
+    if let Some(events) = pulls::events(&words) {
+        return events;
+    }
     match words[..] {
         ["session", session] => vec![session_start(number(session), Mode::Paper)],
         ["clock"] => vec![clock()],
@@ -148,10 +154,18 @@ fn told(event: &Event) -> String {
         Kind::SEND_NEW | Kind::SEND_REPLACE => {
             format!("{name} {id} {} @ {}", event.quantity, event.price)
         }
+        Kind::DIFFERENCE => {
+            let which = DifferenceCode::from_code(event.code).unwrap().name();
+            let id = if event.has(flags::STRANGER) { event.id.to_string() } else { id };
+            format!("{which} {id} ours {} theirs {}", event.price, event.quantity)
+        }
         Kind::ANOMALY => format!("anomaly {} {} {}", event.code, event.price, event.quantity),
         _ => format!("{name} {id}"),
     };
-    if event.has(flags::LATE) {
+    if event.has(flags::IN_KIND) {
+        text.push_str(if event.side() == Side::Sell { " kept" } else { " given" });
+    }
+    if event.has(flags::LATE) && event.kind == Kind::FILL {
         text.push_str(" late");
     }
     if event.source == NO_STRATEGY && event.kind == Kind::FILL {
@@ -162,12 +176,21 @@ fn told(event: &Event) -> String {
 
 impl Bench {
     fn new() -> Bench {
-        Bench { oms: Oms::new(config()), time_ns: 0 }
+        Bench::of(config())
+    }
+
+    fn of(config: OmsConfig) -> Bench {
+        Bench { oms: Oms::new(config), time_ns: 0 }
     }
 
     /// Applies an input line; what was said, one line each. `save` is a restart from a snapshot.
     fn input(&mut self, line: &str) -> String {
         self.time_ns += QUERY_INTERVAL_NS / 2;
+        if let ["wait", seconds] = line.split_whitespace().collect::<Vec<_>>()[..] {
+            // To the moment itself: the line after it is half a second later.
+            self.time_ns += number::<u64>(seconds) * 1_000_000_000 - QUERY_INTERVAL_NS;
+            return String::new();
+        }
         if line == "save" {
             self.oms = reloaded(&self.oms);
             return String::new();
@@ -199,7 +222,7 @@ fn saved(oms: &Oms) -> Vec<u8> {
 
 fn reloaded(oms: &Oms) -> Oms {
     let bytes = saved(oms);
-    let mut loaded = Oms::new(config());
+    let mut loaded = Oms::new(OmsConfig { times: oms.times, ..config() });
     let mut loader = Loader::new(&bytes);
     loaded.load(&mut loader).unwrap();
     loader.finish().unwrap();
@@ -210,7 +233,12 @@ fn reloaded(oms: &Oms) -> Oms {
 
 #[track_caller]
 fn check(script: &str) {
-    let mut bench = Bench::new();
+    check_with(OmsTimes::default(), script);
+}
+
+#[track_caller]
+fn check_with(times: OmsTimes, script: &str) {
+    let mut bench = Bench::of(OmsConfig { times, ..config() });
     bench.input("session 1");
     let (mut got, mut wanted) = (String::new(), String::new());
     for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {

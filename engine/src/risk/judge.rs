@@ -100,6 +100,9 @@ impl Gate {
         near_the_market(event, wanted.order.side, market, limits)?;
         self.position(&step, index, limits, account)?;
         self.pace(event, account)?;
+        if self.is_locked(instrument.venue) {
+            return Err(Refusal { rule: Rule::VenueLocked, measured: 1, limit: 0 });
+        }
         Ok(wanted)
     }
 

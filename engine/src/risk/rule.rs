@@ -132,6 +132,8 @@ rules! {
         "A day that goes wrong ends with reducing instead of with hope.";
     Drawdown = 125 "drawdown" Money
         "A fall from the highest equity ends trading until a human has looked.";
+    VenueLocked = 126 "venue-locked" Count
+        "While orders and balances at the venue are not known, nothing new may go there.";
 }
 
 /// How many rules there are.

@@ -2,6 +2,7 @@
 //! loaded gate cannot disagree with its own orders.
 
 use crate::event::Side;
+use crate::instrument::VENUE_COUNT_MAX;
 use crate::money::Money;
 use crate::state::{LoadError, Loader, Saver, State};
 
@@ -113,6 +114,7 @@ impl State for Gate {
             out.u64(refused_count);
         }
         out.u64(self.dropped_count);
+        out.u32(self.locked_venues);
     }
 
     fn load(&mut self, from: &mut Loader<'_>) -> Result<(), LoadError> {
@@ -144,6 +146,10 @@ impl State for Gate {
             *refused_count = from.u64()?;
         }
         self.dropped_count = from.u64()?;
+        self.locked_venues = from.u32()?;
+        if self.locked_venues >> VENUE_COUNT_MAX != 0 {
+            return Err(from.invalid("locked venues"));
+        }
         Ok(())
     }
 }

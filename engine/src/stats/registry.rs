@@ -263,6 +263,21 @@ counters! {
     SessionsUp = 74, "sessions_up", Gauge, Count, Any;
     /// Resident memory of the process.
     ProcessResident = 75, "process_resident", Gauge, Bytes, Any;
+    // Reconciler.
+    /// Order-entry links that are up, against those that should be.
+    LinksUp = 76, "links_up", Gauge, Count, Core;
+    /// Venues where no new order may go, against the venues that have a link.
+    VenuesLocked = 77, "venues_locked", Gauge, Count, Core;
+    /// Locked venues, one bit a venue by its number.
+    VenuesLockedMask = 78, "venues_locked_mask", Gauge, Code, Core;
+    /// Times a venue was asked for its orders, fills and balances.
+    Pulls = 79, "pulls", Total, Count, Core;
+    /// Differences between engine and venue that were told.
+    Differences = 80, "differences", Total, Events, Core;
+    /// Those of them that are orders at the venue which the engine did not send, or forgot.
+    OrdersStrange = 81, "orders_strange", Total, Orders, Core;
+    /// Balances that differ in the last whole pull.
+    BalancesDiffering = 82, "balances_differing", Gauge, Count, Core;
 }
 
 macro_rules! hops {

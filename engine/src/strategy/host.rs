@@ -194,6 +194,9 @@ impl Host {
                 if let Some(position) = slot.positions.get_mut(usize::from(event.instrument)) {
                     *position = position.saturating_add(event.side().sign() * event.quantity);
                 }
+                if event.has(flags::IN_KIND) {
+                    return; // The venue kept it: the position shows it, no order traded.
+                }
                 OrderUpdate::Fill {
                     order_id: event.id,
                     tag: event.tag,

@@ -61,7 +61,7 @@ const PRODUCT: &[(&str, &[&str], &str)] = &[
     ("ring", &["binance", "venue"], "HMAC and Ed25519 signatures; rustls has it too"),
     ("rust_decimal", &["engine", "config", "tickwheel"], "exact decimals at the edges"),
     ("rustix", &["journal", "engine", "wire"], "system calls without unsafe of ours"),
-    ("rustls", &["wire", "venue"], "TLS without a C library"),
+    ("rustls", &["wire", "venue", "tickwheel"], "TLS without a C library"),
     ("serde", &["config", "tickwheel", "binance", "venue"], "typed configuration and --json"),
     ("serde_json", &["tickwheel", "binance", "venue"], "--json; answers and requests of venues, off the hot path"),
     ("signal-hook", &["tickwheel"], "Ctrl-C ends a session cleanly"),

@@ -22,11 +22,11 @@ const START_NS: u64 = 1_700_000_000_000_000_000;
 const SECOND_NS: u64 = 1_000_000_000;
 
 fn paper() -> Config {
-    let text = config::profile("paper").expect("the paper profile is built in");
+    let text = config::profile("generated").expect("the generated profile is built in");
     Config::parse(text, ORIGIN).expect("the paper profile is sound")
 }
 
-/// The paper profile's engine with room for few orders, so that a state is small.
+/// The generated profile's engine with room for few orders, so that a state is small.
 fn pipeline() -> Pipeline {
     static SETTINGS: OnceLock<(PipelineConfig, InstrumentTable)> = OnceLock::new();
     let (settings, table) = SETTINGS.get_or_init(|| {

@@ -8,12 +8,17 @@ use engine::event::{Event, Kind, Side};
 use engine::instrument::{Instrument, InstrumentTable, Venue};
 use engine::money::Money;
 
-const PROBE: &str = r#"{"e":"trade","s":"BTCUSDT","t":7,"p":"61837.63","q":"0.02","m":true}"#;
+const PROBE: &str = r#"{"e":"trade","E":1,"s":"BTCUSDT","t":7,"p":"61837.63","q":"0.02","m":true}"#;
 
 thread_local! {
     /// Kept between inputs, because what one frame leaves behind is what we look for.
-    static DECODERS: RefCell<[Decoder; 2]> =
-        RefCell::new([decoder(Venue::BinanceSpot), decoder(Venue::BinanceUsdm)]);
+    static DECODERS: RefCell<[[Decoder; 2]; 2]> =
+        RefCell::new([both_ways(Venue::BinanceSpot), both_ways(Venue::BinanceUsdm)]);
+}
+
+/// One that scans what it can, and one that never does.
+fn both_ways(venue: Venue) -> [Decoder; 2] {
+    [decoder(venue), decoder(venue).with_tape_only()]
 }
 
 fn decoder(venue: Venue) -> Decoder {
@@ -33,17 +38,24 @@ fn decoder(venue: Venue) -> Decoder {
     Decoder::new(venue, &table)
 }
 
-/// Any bytes as a frame: an answer, a sound run or none, and no trace in the next frame.
+/// Any bytes as a frame: an answer, a sound run or none, both ways the same, and no trace in the next frame.
 pub(super) fn decode(data: &[u8]) {
     DECODERS.with_borrow_mut(|decoders| {
-        for decoder in decoders {
-            if let Ok((kind, run)) = decoder.decode_events(&mut data.to_vec(), 42) {
-                assert_run_is_sound(kind, run);
+        for [fast, slow] in decoders {
+            let mut copies = [data.to_vec(), data.to_vec()];
+            let [scanned, taped] = &mut copies;
+            let answers = [fast.decode_events(scanned, 42), slow.decode_events(taped, 42)];
+            let [answer, other] = &answers;
+            assert_eq!(answer, other, "the scanner differs from the tape");
+            if let Ok((kind, run)) = answer {
+                assert_run_is_sound(*kind, run);
             }
+            let tape_count = fast.tape_count();
             let mut probe = PROBE.as_bytes().to_vec();
-            let (kind, run) = decoder.decode_events(&mut probe, 1).expect("the probe is sound");
+            let (kind, run) = fast.decode_events(&mut probe, 1).expect("the probe is sound");
             assert_eq!((kind, run.len(), run[0].price), (FrameKind::Trade, 1, 6_183_763));
             assert_eq!((run[0].side(), run[0].quantity), (Side::Sell, 2_000_000));
+            assert_eq!(fast.tape_count(), tape_count, "the probe is scanned");
         }
     });
 }

@@ -4,10 +4,11 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use engine::event::{
-    BookState, CommandCode, Event, FeedCode, Kind, NO_INSTRUMENT, NO_STRATEGY, OrderState,
-    OrderTerms, OrderType, ReportCode, TimeInForce, flags,
+    BalanceCode, BookState, CommandCode, DifferenceCode, Event, FeeCode, FeedCode, Kind, LinkCode,
+    LockReason, NO_INSTRUMENT, NO_STRATEGY, OrderState, OrderTerms, OrderType, PullReason,
+    ReportCode, TimeInForce, flags,
 };
-use engine::instrument::InstrumentTable;
+use engine::instrument::{InstrumentTable, Venue};
 use engine::money::{EVENT_MONEY_SCALE, format_scaled};
 use engine::pipeline::manifest::Collector;
 use engine::risk::Rule;
@@ -149,7 +150,14 @@ impl Names {
                 format!("venue says {code}: order {:016x}{terms}", event.id)
             }
             Kind::REPORT_DETAIL => {
-                format!("fee {}, execution {}", money(event.quantity), event.id)
+                let fee = match FeeCode::from_code(event.code) {
+                    Some(FeeCode::Account) => money(event.quantity),
+                    Some(FeeCode::InKind) => format!("{} in kind", self.quantity(event)),
+                    Some(FeeCode::Foreign) | None => {
+                        format!("{} of another asset", money(event.quantity))
+                    }
+                };
+                format!("fee {fee}, execution {}", event.id)
             }
             Kind::COMMAND => {
                 let code = CommandCode::from_code(event.code).map_or("unknown", CommandCode::name);
@@ -163,8 +171,105 @@ impl Names {
                 format!("line {} put aside: {}", event.id, binance::refusal_name(event.code))
             }
             Kind::CLOCK => format!("time {}", event.time_ns),
+            Kind::LINK | Kind::VENUE_ORDER | Kind::VENUE_BALANCE => self.link(event),
             _ => self.decision(event),
         }
+    }
+
+    /// What a venue's side of a link is.
+    fn link(&self, event: &Event) -> String {
+        let pull = |code: LinkCode| match code {
+            LinkCode::Up | LinkCode::Down => String::new(),
+            LinkCode::PullBegin | LinkCode::PullEnd | LinkCode::PullFailed => {
+                format!(" {}", event.id)
+            }
+        };
+        match event.kind {
+            Kind::LINK => {
+                let code = LinkCode::from_code(event.code);
+                let name = code.map_or("unknown", LinkCode::name);
+                format!("{} is {name}{}", venue_name(event), code.map_or(String::new(), pull))
+            }
+            Kind::VENUE_ORDER => {
+                format!("venue works {}: {}", order_name(event), self.deal(event))
+            }
+            _ => format!(
+                "{} has {} of asset {}",
+                venue_name(event),
+                self.balance(event, event.price),
+                event.id
+            ),
+        }
+    }
+
+    /// An amount in the unit that `BalanceCode` names.
+    fn balance(&self, event: &Event, amount: i64) -> String {
+        match BalanceCode::from_code(event.code) {
+            Some(BalanceCode::Base) => self.quantity(&Event { quantity: amount, ..*event }),
+            Some(BalanceCode::Quote) => money(amount),
+            None => amount.to_string(),
+        }
+    }
+
+    /// What the reconciler decides.
+    fn agreement(&self, event: &Event) -> String {
+        let venue = venue_name(event);
+        match event.kind {
+            Kind::LOCK => {
+                let reason = u16::try_from(event.price).ok().and_then(LockReason::from_code);
+                let reason = reason.map_or("unknown", LockReason::name);
+                if event.code == 0 {
+                    format!("{venue} is open again, {} differences told", event.quantity)
+                } else {
+                    format!("{venue} is locked: {reason}")
+                }
+            }
+            Kind::SEND_PULL => {
+                let reason = PullReason::from_code(event.code).map_or("unknown", PullReason::name);
+                format!("to {venue}: tell everything, pull {} ({reason})", event.id)
+            }
+            Kind::BASELINE => format!(
+                "{} of asset {} at {venue} is not our doing, before {}",
+                self.balance(event, event.quantity),
+                event.id,
+                self.balance(event, event.price)
+            ),
+            _ => self.difference(event, venue),
+        }
+    }
+
+    fn difference(&self, event: &Event, venue: &str) -> String {
+        let Some(code) = DifferenceCode::from_code(event.code) else {
+            return format!("unknown difference {}", event.code);
+        };
+        let text = |value: i64| match code {
+            DifferenceCode::OrderPrice => self.price(&Event { price: value, ..*event }),
+            DifferenceCode::BalanceQuote => money(value),
+            DifferenceCode::OrderMissing
+            | DifferenceCode::OrderQuantity
+            | DifferenceCode::OrderTraded
+            | DifferenceCode::OrderStrange
+            | DifferenceCode::OrderForgotten
+            | DifferenceCode::BalanceBase => self.quantity(&Event { quantity: value, ..*event }),
+        };
+        let what = match code {
+            DifferenceCode::BalanceBase | DifferenceCode::BalanceQuote => {
+                format!("asset {}", event.id)
+            }
+            DifferenceCode::OrderMissing
+            | DifferenceCode::OrderPrice
+            | DifferenceCode::OrderQuantity
+            | DifferenceCode::OrderTraded
+            | DifferenceCode::OrderStrange
+            | DifferenceCode::OrderForgotten => order_name(event),
+        };
+        format!(
+            "{} of {what} at {venue}: ours {}, the venue's {}{}",
+            code.name(),
+            text(event.price),
+            text(event.quantity),
+            if event.has(flags::FINAL) { ", after every attempt" } else { "" }
+        )
     }
 
     fn decision(&self, event: &Event) -> String {
@@ -218,7 +323,13 @@ impl Names {
                 "order {:016x} of {who}: {}{}{}",
                 event.id,
                 self.deal(event),
-                if event.has(flags::MAKER) { ", maker" } else { ", taker" },
+                if event.has(flags::IN_KIND) {
+                    ", the fee in kind"
+                } else if event.has(flags::MAKER) {
+                    ", maker"
+                } else {
+                    ", taker"
+                },
                 if event.has(flags::LATE) { ", late" } else { "" }
             ),
             Kind::FEE => format!("fee {}, execution {}", money(event.quantity), event.id),
@@ -256,8 +367,26 @@ impl Names {
                 "anomaly {} of {who}, order {:016x}, measured {}, limit {}",
                 event.code, event.id, event.price, event.quantity
             ),
+            Kind::LOCK | Kind::SEND_PULL | Kind::BASELINE | Kind::DIFFERENCE => {
+                self.agreement(event)
+            }
             _ => format!("{event:?}"),
         }
+    }
+}
+
+/// The venue in `tag`.
+fn venue_name(event: &Event) -> &'static str {
+    let venue = u8::try_from(event.tag).ok().and_then(Venue::from_code);
+    venue.map_or("an unknown venue", Venue::name)
+}
+
+/// Our order, or one of the venue's own.
+fn order_name(event: &Event) -> String {
+    if event.has(flags::STRANGER) {
+        format!("strange order {}", event.id)
+    } else {
+        format!("order {:016x}", event.id)
     }
 }
 
@@ -311,6 +440,15 @@ fn order_id_of(event: &Event) -> Option<u64> {
             | Kind::SEND_QUERY
             | Kind::WITHHELD
     );
+    // Of a difference in a balance the id is an asset's number, of a strange order the venue's.
+    let is_balance = matches!(
+        DifferenceCode::from_code(event.code),
+        Some(DifferenceCode::BalanceBase | DifferenceCode::BalanceQuote)
+    );
+    let is_difference = event.kind == Kind::DIFFERENCE && !is_balance;
+    if event.kind == Kind::VENUE_ORDER || is_difference {
+        return (!event.has(flags::STRANGER) && event.id != 0).then_some(event.id);
+    }
     (names_order && event.id != 0).then_some(event.id)
 }
 

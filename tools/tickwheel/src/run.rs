@@ -1,14 +1,22 @@
-//! `tickwheel run`: the engine on real time, with the paper venue and the generated market.
+//! `tickwheel run`: the engine on real time, against a venue behind sockets or the generated market.
 //!
 //! ```text
-//!   tw-market (market, paper venue) --inbound ring--> tw-core --outbound ring--> tw-market
-//!   tw-supervisor (this thread: clock, signals, watch) --^        |
-//!                                                     journal <---+--- tw-snapshot (follower)
+//!   tw-feed (market data) --inbound ring--> tw-core --outbound ring--> tw-orders (order entry)
+//!        ^                      ^   ^          |                           |  |
+//!        |                      |   +----------|-------- reports ----------+  |
+//!        |   tw-supervisor (this thread: clock, signals, watch)               |
+//!        |                      journal <---+--- tw-snapshot (follower)       |
+//!        +--------------- venue: `tickwheel venue` as a child, or elsewhere <-+
 //! ```
+//! Without `[wire]` one thread, tw-market, holds the generated market and the paper venue.
 
+mod connected;
 mod exchange;
+mod local_venue;
 mod snapshots;
 mod supervisor;
+mod wire_world;
+mod world;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -31,6 +39,8 @@ use crate::{compose, doctor, report, session};
 use exchange::Exchange;
 use snapshots::Snapshots;
 use supervisor::{Parts, Plan, Supervisor};
+use wire_world::WireWorld;
+use world::World;
 
 /// Arguments of `tickwheel run`.
 #[derive(Args, Debug)]
@@ -47,12 +57,19 @@ pub(crate) struct RunArgs {
     /// Stop after this time, such as 30s or 5m; default: run until Ctrl-C.
     #[arg(long, value_name = "TIME", value_parser = report::parse_duration)]
     duration: Option<u64>,
-    /// Seed of the generated market and the paper venue instead of the configured ones.
+    /// Seed of the local venue, or of the generated market and the paper venue, instead of the configured ones.
     #[arg(long)]
     seed: Option<u64>,
     /// Per cent of the market's configured rates: 1000 is ten times as busy.
     #[arg(long, value_name = "PERCENT")]
     speed: Option<u32>,
+    /// Trade against a venue that was started elsewhere: the address of its REST interface, such as
+    /// http://127.0.0.1:8080. Needs --key-file where the configuration names none.
+    #[arg(long, value_name = "URL")]
+    venue_url: Option<String>,
+    /// File with the API key for --venue-url: `api_key = ".."`, `secret = ".."`, readable by its owner alone.
+    #[arg(long, value_name = "FILE", requires = "venue_url")]
+    key_file: Option<String>,
     /// Idle policy instead of the configured one: spin, yield or park.
     #[arg(long)]
     idle: Option<String>,
@@ -64,31 +81,67 @@ pub(crate) struct RunArgs {
     json: bool,
 }
 
-/// Busy threads of a run: core, market, supervisor. Journal helper and follower mostly sleep.
-const BUSY_THREAD_COUNT: usize = 3;
+/// Busy threads of a run: core, feed and orders (or market), supervisor. Journal helper and follower mostly sleep.
+const BUSY_THREAD_COUNT: usize = 4;
 
 /// Runs the command.
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let (mut config, origin) = session::read_config(args.config.as_deref(), &args.profile)?;
-    override_config(&mut config, args);
+    override_config(&mut config, args)?;
     let text = config.to_toml();
     let config = Config::parse(&text, &origin)?;
     let mode = config.mode(&origin)?;
-    if mode == Mode::Live || mode == Mode::Backtest {
-        let name = mode.name();
-        return Err(anyhow!(
-            "{origin}: engine.mode = \"{name}\" cannot be run: this version has the paper venue only \
-             (paper, dry-run)"
-        ));
-    }
-    if config.market.instrument.is_empty() {
-        return Err(anyhow!("{origin}: no [[market.instrument]], so there is no market to run on"));
-    }
+    check_runnable(&config, &origin, mode)?;
     let dir = args.data_dir.clone().unwrap_or_else(crate::stat::default_data_dir);
     start(args, &config, &origin, mode, &dir)
 }
 
-fn override_config(config: &mut Config, args: &RunArgs) {
+fn check_runnable(config: &Config, origin: &str, mode: Mode) -> anyhow::Result<()> {
+    if mode == Mode::Live || mode == Mode::Backtest {
+        let name = mode.name();
+        return Err(anyhow!(
+            "{origin}: engine.mode = \"{name}\" cannot be run: this version runs paper and dry-run; live \
+             trading needs a preflight that it does not have yet"
+        ));
+    }
+    match &config.wire {
+        None if config.market.instrument.is_empty() => Err(anyhow!(
+            "{origin}: neither [wire] nor [[market.instrument]]: there is no market to run on"
+        )),
+        Some(wire)
+            if matches!(wire.network.as_str(), "us" | "production") && mode != Mode::DryRun =>
+        {
+            Err(anyhow!(
+                "{origin}: wire.network = \"{}\" is real money: this version goes there with \
+                 engine.mode = \"dry-run\" (or --dry-run) only",
+                wire.network
+            ))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn override_config(config: &mut Config, args: &RunArgs) -> anyhow::Result<()> {
+    if let Some(url) = &args.venue_url {
+        let urls = connected::urls_of(url)?;
+        let wire = config.wire.as_mut().ok_or_else(|| {
+            anyhow!("--venue-url: the configuration has no [wire], its market is generated in the process")
+        })?;
+        wire.network = "url".to_string();
+        (wire.rest_url, wire.stream_url, wire.ws_api_url) =
+            (Some(urls.rest), Some(urls.stream), Some(urls.ws_api));
+        if args.key_file.is_some() {
+            wire.key_file.clone_from(&args.key_file);
+        }
+    }
+    if let Some(wire) = &mut config.wire {
+        if let Some(seed) = args.seed {
+            wire.local.seed = seed;
+        }
+        if let Some(speed) = args.speed {
+            wire.local.speed_percent = speed;
+        }
+    }
     if let Some(seed) = args.seed {
         config.market.seed = seed;
         config.paper.seed = seed;
@@ -102,6 +155,7 @@ fn override_config(config: &mut Config, args: &RunArgs) {
     if args.dry_run {
         config.engine.mode = Mode::DryRun.name().to_string();
     }
+    Ok(())
 }
 
 fn start(
@@ -114,7 +168,15 @@ fn start(
     let clock = Clock::new();
     let journal_dir = dir.join("journal");
     let (idle, pin, idle_why) = placement(config);
-    let input = format!("synthetic market, seed {}", config.market.seed);
+    // The venue first: without it there is no session to open, and nothing to take back.
+    let connected = match &config.wire {
+        Some(wire) => Some(connected::Connected::find(wire, config, origin, dir, &clock)?),
+        None => None,
+    };
+    let input = match &connected {
+        Some(connected) => connected.input(),
+        None => format!("generated market, seed {}", config.market.seed),
+    };
     let wanted = session::Wanted { config, origin, mode, input: &input, now_ns: clock.now_ns() };
     let mut opened = session::open(&journal_dir, &wanted)?;
     let snapshots = Snapshots::start(
@@ -144,8 +206,27 @@ fn start(
     );
     let (mut outbound, requests, outbound_depth) =
         border::outbound(size(config.engine.outbound_slots));
-    // The market begins where the last session left it, so that positions are valued without a jump.
-    let exchange = Exchange::new(config, origin, mode, &opened.pipeline, clock.now_ns())?;
+    let world = match connected {
+        Some(connected) => {
+            if !args.json {
+                println!("venue: {}", connected.describe());
+            }
+            World::Wire(Box::new(WireWorld::new(
+                connected,
+                config,
+                &opened.pipeline,
+                (idle, clock.now_ns()),
+            )?))
+        }
+        // The market begins where the last session left it, so that positions are valued without a jump.
+        None => World::Generated(Box::new(Exchange::new(
+            config,
+            origin,
+            mode,
+            &opened.pipeline,
+            clock.now_ns(),
+        )?)),
+    };
     let baseline = supervisor::Baseline::of(&opened.pipeline);
     opened.start(clock.now_ns(), &mut outbound)?;
     let abandon = Arc::new(AtomicBool::new(false));
@@ -171,7 +252,7 @@ fn start(
         session: opened.manifest.session,
         journal: core.recorder.writer().watch(),
     };
-    let parts = Parts { core, exchange, requests, producer, snapshots };
+    let parts = Parts { core, world, requests, producer, snapshots };
     Supervisor::start(plan, parts, clock)?.watch()
 }
 

@@ -5,13 +5,14 @@
 
 use engine::money::{DecimalError, parse_scaled};
 
-const ZEROS: u64 = 0x3030_3030_3030_3030;
+pub(super) const ZEROS: u64 = 0x3030_3030_3030_3030;
 const POINTS: u64 = 0x2e2e_2e2e_2e2e_2e2e;
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+pub(super) const ONES: u64 = 0x0101_0101_0101_0101;
+pub(super) const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 /// Largest scale of the fast path: eight digits are one word.
 const FAST_SCALE_MAX: u8 = 8;
-const POWERS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+pub(super) const POWERS: [u64; 9] =
+    [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
 /// Like [`parse_scaled`], faster for what venues send (`61837.63000000`, `0.014`).
 #[inline]
@@ -70,15 +71,15 @@ pub(super) fn parse_short(text: &[u8], scale: u8) -> Option<i64> {
 }
 
 /// Whether every byte is 0..=9.
-#[inline]
-const fn all_digits(digits: u64) -> bool {
+#[inline(always)]
+pub(super) const fn all_digits(digits: u64) -> bool {
     (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & HIGH_BITS == 0
 }
 
 /// Value of eight digits, one a byte, the lowest byte being the first digit. Neighbours are joined in
 /// three rounds: 8 x 1 digit, 4 x 2 digits, 2 x 4 digits.
-#[inline]
-const fn value_of(digits: u64) -> u64 {
+#[inline(always)]
+pub(super) const fn value_of(digits: u64) -> u64 {
     let pairs = digits.wrapping_mul(10 * 256 + 1) >> 8 & 0x00ff_00ff_00ff_00ff;
     let fours = pairs.wrapping_mul(100 * 65_536 + 1) >> 16 & 0x0000_ffff_0000_ffff;
     fours.wrapping_mul(10_000 * 4_294_967_296 + 1) >> 32

@@ -16,9 +16,9 @@ macro_rules! fields {
             const NAMES: &'static [&'static str] = &[$($name),*];
 
             #[inline]
-            fn from_name(name: &str) -> Option<Field> {
+            pub(super) fn from_name(name: &[u8]) -> Option<Field> {
                 // Bytes, because a match of texts is a chain of calls, a match of bytes is a tree.
-                match name.as_bytes() {
+                match name {
                     $($bytes => Some(Field::$field),)*
                     _ => None,
                 }
@@ -101,7 +101,7 @@ impl<'tape, 'input> Fields<'tape, 'input> {
             else {
                 return Err(DecodeError::NotAnObject);
             };
-            if let Some(field) = Field::from_name(key) {
+            if let Some(field) = Field::from_name(key.as_bytes()) {
                 let place = &mut at[field as usize];
                 if *place != 0 {
                     return Err(DecodeError::FieldTwice { field: field.name() });

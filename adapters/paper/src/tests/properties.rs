@@ -305,7 +305,9 @@ impl Judge {
                 assert!(self.orders.get(&event.id).is_none_or(|order| order.is_over));
             }
             ReportCode::ReplaceRejected => {}
-            ReportCode::OutcomeUnknown => panic!("the venue knows its outcomes"),
+            ReportCode::OutcomeUnknown | ReportCode::Completed => {
+                panic!("the venue knows its outcomes, and each fill is an answer of its own")
+            }
         }
     }
 

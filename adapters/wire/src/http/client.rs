@@ -9,8 +9,8 @@
 //! ```
 //!
 //! A failed attempt to connect fails every request that waits: nothing of them was sent, so whoever
-//! asked can try elsewhere at once. The end of an open connection fails those of which a byte was sent;
-//! the others go out on the next one.
+//! asked can try elsewhere at once. The end of an open connection fails those of which a byte was
+//! sent; the others go out on the next one.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -524,8 +524,8 @@ impl HttpClient {
     /// Drops the connection, fails what was sent on it, and waits for the next attempt.
     fn end(&mut self, end: End, now_ns: u64, handler: &mut impl Handler) {
         let (state, address) = (self.state(), self.address);
-        // Only time or an answer proves a connection: a peer that accepts and closes at once must not
-        // be asked again and again without a growing wait.
+        // Only time or an answer proves a connection: a peer that accepts and closes at once must
+        // not be asked again and again without a growing wait.
         let mut is_proven = false;
         if let Phase::Open { opened_ns, answer_count, .. } = &self.phase {
             let age_ns = now_ns.saturating_sub(*opened_ns);

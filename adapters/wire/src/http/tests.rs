@@ -416,7 +416,8 @@ fn a_certificate_of_a_stranger_is_refused() {
     assert!(pair.echo.heard.is_empty());
 }
 
-/// Requests through relays that cut after any number of bytes of either side. How many failed unsent.
+/// Requests through relays that cut after any number of bytes of either side. How many failed
+/// unsent.
 fn cut_anywhere(seed: u64, tls: Option<&TestTls>) -> u64 {
     let mut random = Random(seed);
     let mut pair = Pair::new(Clock::new(), ServerConfig::default(), tls);

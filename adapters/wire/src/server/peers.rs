@@ -83,7 +83,8 @@ impl Peers {
         found.stage.outlet().is_some_and(|outlet| outlet.push(&[bytes]))
     }
 
-    /// Sends the first half of a text frame and nothing ever after, until the peer is closed or cut.
+    /// Sends the first half of a text frame and nothing ever after, until the peer is closed or
+    /// cut.
     pub fn send_half_text(&mut self, peer: PeerId, text: &str) -> bool {
         self.push(peer, |outlet| {
             let (header, size_bytes) = frame_header(0x81, text.len());

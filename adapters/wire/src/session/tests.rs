@@ -201,7 +201,8 @@ fn a_handshake_of_tls_that_never_ends_meets_its_deadline() {
     assert_eq!(log.changes, ["connecting", "handshaking", closed]);
 }
 
-/// A relay between client and server passes on `step` bytes of the server's side more with each attempt.
+/// A relay between client and server passes on `step` bytes of the server's side more with each
+/// attempt.
 #[track_caller]
 fn cut_everywhere(scheme: &str, step: usize, tls: Option<&TestTls>) {
     let mut pair = Pair::new(Clock::new(), ServerConfig::default(), tls);

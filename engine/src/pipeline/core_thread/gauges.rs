@@ -2,7 +2,7 @@
 
 use super::Core;
 use super::measure::Tally;
-use crate::event::BookState;
+use crate::event::{BookState, LockReason};
 use crate::host::{ThreadProbe, ThreadUsage};
 use crate::instrument::InstrumentIndex;
 use crate::pipeline::Pipeline;
@@ -55,6 +55,9 @@ impl Gauges {
             stats.set_limit(CounterId::Drawdown, unsigned(account.drawdown_max));
             stats.set_limit(CounterId::NotionalOpen, unsigned(account.gross_notional_max));
         }
+        let link_count = to_u64(pipeline.reconcile().venues().count());
+        stats.set_limit(CounterId::LinksUp, link_count);
+        stats.set_limit(CounterId::VenuesLocked, link_count);
         let probe = ThreadProbe::this_thread().ok();
         Gauges {
             rows_ns: 0,
@@ -109,6 +112,7 @@ impl Gauges {
             self.rows_ns = now_ns;
             publish_feed(pipeline, stats);
             publish_money(pipeline, stats);
+            publish_links(pipeline, stats);
             publish_instruments(pipeline, stats);
             publish_strategies(pipeline, stats, tally);
         }
@@ -156,6 +160,26 @@ fn publish_feed(pipeline: &Pipeline, stats: &StatsWriter) {
     let bad = pipeline.market().iter().filter(|(_, market)| !market.is_live()).count();
     stats.set(CounterId::BooksBad, to_u64(bad));
     stats.set_limit(CounterId::BooksBad, to_u64(counters.len()));
+}
+
+fn publish_links(pipeline: &Pipeline, stats: &StatsWriter) {
+    let (mut up, mut locked, mut mask, mut differing) = (0, 0, 0_u64, 0);
+    for status in pipeline.reconcile().venues() {
+        up += u64::from(status.is_link_up);
+        if status.lock != LockReason::None {
+            locked += 1;
+            mask |= 1 << status.venue.index();
+        }
+        differing += to_u64(status.balances_differing);
+    }
+    for (id, value) in [
+        (CounterId::LinksUp, up),
+        (CounterId::VenuesLocked, locked),
+        (CounterId::VenuesLockedMask, mask),
+        (CounterId::BalancesDiffering, differing),
+    ] {
+        stats.set(id, value);
+    }
 }
 
 fn publish_money(pipeline: &Pipeline, stats: &StatsWriter) {

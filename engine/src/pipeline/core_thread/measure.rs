@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::event::kind::KindSet;
-use crate::event::{Event, Kind, OrderState};
+use crate::event::{DifferenceCode, Event, Kind, OrderState, flags};
 use crate::feed::Feed;
 use crate::gateway::Gateway;
 use crate::oms::Oms;
@@ -116,6 +116,9 @@ pub(super) struct Tally {
     kinds: [u64; KIND_COUNT],
     order_states: [u64; STATE_COUNT],
     quotes: u64,
+    orders_strange: u64,
+    /// Fills that are fees: nothing traded.
+    fees_in_kind: u64,
     pub(super) strategies: Vec<StrategyTally>,
 }
 
@@ -123,7 +126,14 @@ impl Tally {
     pub(super) fn new(pipeline: &Pipeline) -> Box<Tally> {
         let strategies = vec![StrategyTally::default(); pipeline.host().count()];
         let (kinds, order_states) = ([0; KIND_COUNT], [0; STATE_COUNT]);
-        Box::new(Tally { kinds, order_states, quotes: 0, strategies })
+        Box::new(Tally {
+            kinds,
+            order_states,
+            quotes: 0,
+            orders_strange: 0,
+            fees_in_kind: 0,
+            strategies,
+        })
     }
 
     pub(super) fn tap<'a, R: Recorder>(&'a mut self, inner: &'a mut R) -> Tap<'a, R> {
@@ -143,12 +153,18 @@ impl Tally {
                 *count += 1;
             }
         }
+        if event.kind == Kind::DIFFERENCE {
+            let code = DifferenceCode::from_code(event.code);
+            let strange = [DifferenceCode::OrderStrange, DifferenceCode::OrderForgotten];
+            self.orders_strange += u64::from(code.is_some_and(|code| strange.contains(&code)));
+        }
+        self.fees_in_kind += u64::from(event.kind == Kind::FILL && event.has(flags::IN_KIND));
         let Some(strategy) = self.strategies.get_mut(usize::from(event.source)) else { return };
         match event.kind {
             Kind::INTENT | Kind::INTENT_CANCEL | Kind::INTENT_REPLACE => strategy.intents += 1,
             Kind::REFUSED => strategy.refused += 1,
             Kind::SEND_NEW => strategy.orders += 1,
-            Kind::FILL => strategy.fills += 1,
+            Kind::FILL if !event.has(flags::IN_KIND) => strategy.fills += 1,
             _ => {}
         }
     }
@@ -196,13 +212,16 @@ impl Tally {
             (CounterId::OrdersSent, self.kind(Kind::SEND_NEW)),
             (CounterId::AmendsSent, cancels + self.kind(Kind::SEND_REPLACE)),
             (CounterId::CancelsSent, cancels),
-            (CounterId::Fills, self.kind(Kind::FILL)),
+            (CounterId::Fills, self.kind(Kind::FILL) - self.fees_in_kind),
             (CounterId::OrdersAcked, self.state(OrderState::Acked)),
             (CounterId::OrdersFilled, self.state(OrderState::Filled)),
             (CounterId::OrdersRejected, self.state(OrderState::Rejected)),
             (CounterId::OrdersCancelled, self.state(OrderState::Cancelled)),
             (CounterId::OrdersExpired, self.state(OrderState::Expired)),
             (CounterId::ReportsOdd, self.kind(Kind::ANOMALY)),
+            (CounterId::Pulls, self.kind(Kind::SEND_PULL)),
+            (CounterId::Differences, self.kind(Kind::DIFFERENCE)),
+            (CounterId::OrdersStrange, self.orders_strange),
         ] {
             stats.set(id, value);
         }

@@ -58,7 +58,7 @@ fn verdict(event: &Event) -> String {
 /// `limit KEY VALUE` (first), `instrument I`, `strategy S`, `terms CODE`, `top BID ASK`, `book STATE`,
 /// `wait NS`, `long|short QUANTITY @ PRICE` (a position out of nowhere), `work buy|sell QUANTITY @ PRICE`
 /// (an order that works; #1, #2 ..), `acked|done|unknown|cancelling|changed|unchanged #N`,
-/// `fill #N QUANTITY @ PRICE`.
+/// `fill #N QUANTITY @ PRICE`, `lock`, `unlock` (every venue).
 ///
 /// Lines with a verdict in the last columns: `buy|sell[-reduce] QUANTITY @ PRICE` (what passes is over
 /// at once), `change #N QUANTITY @ PRICE`, `cancel #N`, `clock`, `command NAME` (verdict: the state).
@@ -177,6 +177,10 @@ impl Run {
                 }
                 (verdict(&got), 5)
             }
+            [what @ ("lock" | "unlock"), ..] => {
+                self.desk.lock(what == "lock");
+                (String::new(), 1)
+            }
             ["cancel", order, ..] => {
                 let mut event = Event::new(Kind::INTENT_CANCEL);
                 event.id = self.desk.orders.get(order_index(order)).map_or(999, |o| o.id);
@@ -187,7 +191,7 @@ impl Run {
                 (self.state(&got), 1)
             }
             ["command", name, ..] => {
-                let code = (1..8).filter_map(CommandCode::from_code).find(|c| c.name() == name);
+                let code = (1..10).filter_map(CommandCode::from_code).find(|c| c.name() == name);
                 let got = self.desk.command(code.unwrap());
                 (self.state(&got), 2)
             }
@@ -715,4 +719,23 @@ boundaries! {
      top 989 991
      clock           halted drawdown 100 100
      buy  1 @ 990    halted 3 1"
+
+    a_locked_venue_takes_cancels_and_nothing_else: VenueLocked
+    "work buy  2 @ 1000
+     work sell 2 @ 1000
+     buy  1 @ 1000       pass
+     sell 1 @ 1000       pass
+     lock
+     buy  1 @ 1000       venue-locked 1 0
+     sell 1 @ 1000       venue-locked 1 0
+     change #1 3 @ 1000  venue-locked 1 0
+     change #2 3 @ 1000  venue-locked 1 0
+     cancel #1           pass
+     cancel #2           pass
+     command resume      active
+     buy  1 @ 1000       venue-locked 1 0
+     unlock
+     buy  1 @ 1000       pass
+     sell 1 @ 1000       pass
+     change #1 3 @ 1000  pass"
 }

@@ -182,6 +182,16 @@ impl Desk {
         self.send(session::clock(), 0)
     }
 
+    /// The venue of every instrument is locked or unlocked.
+    pub(super) fn lock(&mut self, is_locked: bool) {
+        let mut event = Event::new(Kind::LOCK);
+        (event.code, event.time_ns) = (u16::from(is_locked), self.time_ns);
+        for venue in Venue::ALL {
+            event.tag = u32::from(venue as u8);
+            assert_eq!(self.apply(&event), []);
+        }
+    }
+
     pub(super) fn command(&mut self, code: CommandCode) -> Vec<Event> {
         self.send(session::command(code, 0), 0)
     }

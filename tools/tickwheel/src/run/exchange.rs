@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -15,6 +15,8 @@ use engine::pipeline::core_thread::BEAT_AGE_NS_MAX;
 use engine::stats::{CounterId, Heartbeat, StatsHandle, ThreadState};
 use paper::PaperVenue;
 use synthetic::{SyntheticConfig, SyntheticInstrument, SyntheticMarket};
+
+use super::world::Control;
 
 /// `source` of market events.
 pub(crate) const MARKET_SOURCE: u16 = 1;
@@ -34,15 +36,6 @@ pub(crate) struct Exchange {
     /// Events of one step of the market, published as one run.
     frame: Vec<Event>,
     time_ns: u64,
-}
-
-/// How the supervisor steers the thread.
-#[derive(Debug, Default)]
-pub(crate) struct Control {
-    /// No more market; requests are still answered.
-    pub(crate) quiet: AtomicBool,
-    /// End.
-    pub(crate) stop: AtomicBool,
 }
 
 impl Exchange {

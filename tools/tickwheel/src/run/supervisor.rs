@@ -21,8 +21,8 @@ use engine::stats::{
 use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use super::exchange::{Control, Exchange};
 use super::snapshots::Snapshots;
+use super::world::{Control, Start, Worker, World};
 use crate::report::{self, SessionReport, count};
 use crate::{exit, session};
 
@@ -36,10 +36,10 @@ const CANCEL_WAIT_NS_MAX: u64 = 3_000_000_000;
 const END_WAIT_NS_MAX: u64 = 10_000_000_000;
 /// `source` of events of the supervisor.
 const SUPERVISOR_SOURCE: u16 = 0;
-/// Number of the market thread in `THREAD_DEAD` commands.
-const THREAD_MARKET: u32 = 1;
 /// Number of the journal helper in `THREAD_DEAD` commands.
 const THREAD_JOURNAL: u32 = 2;
+/// Number of the local venue in `THREAD_DEAD` commands.
+const THREAD_VENUE: u32 = 5;
 
 /// Counters at the start of the session, so that a report tells the session and not the journal.
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +78,7 @@ pub(crate) struct Plan {
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) core: Core,
-    pub(crate) exchange: Exchange,
+    pub(crate) world: World,
     pub(crate) requests: OutboundConsumer,
     pub(crate) producer: InboundProducer,
     pub(crate) snapshots: Snapshots,
@@ -89,7 +89,7 @@ pub(crate) struct Parts {
 pub(crate) struct Supervisor {
     plan: Plan,
     core: JoinHandle<CoreEnd>,
-    market: JoinHandle<()>,
+    workers: Vec<Worker>,
     control: Arc<Control>,
     abandon: Arc<AtomicBool>,
     producer: InboundProducer,
@@ -122,9 +122,9 @@ struct Summary {
 }
 
 impl Supervisor {
-    /// Starts market and core threads.
+    /// Starts the core thread and those that bring it the world.
     pub(crate) fn start(plan: Plan, parts: Parts, clock: Clock) -> anyhow::Result<Supervisor> {
-        let Parts { core, exchange, requests, producer, snapshots } = parts;
+        let Parts { core, world, requests, producer, snapshots } = parts;
         let signal = Arc::new(AtomicBool::new(false));
         for number in [SIGINT, SIGTERM, SIGHUP] {
             // The second signal of a kind ends the process at once: an operator can always leave.
@@ -142,14 +142,13 @@ impl Supervisor {
             .spawn(move || core.run())
             .context("start the core thread")?;
         let control = Arc::new(Control::default());
-        let market = {
-            let (control, clock, stats) = (Arc::clone(&control), clock.clone(), stats.clone());
-            let producer = producer.another();
-            std::thread::Builder::new()
-                .name("tw-market".to_string())
-                .spawn(move || exchange.run(&control, requests, producer, &clock, &stats))
-                .context("start the market thread")?
-        };
+        let workers = world.start(Start {
+            control: &control,
+            requests,
+            producer: &producer,
+            clock: &clock,
+            stats: &stats,
+        })?;
         let register = |name| stats.register_thread(name, BEAT_AGE_NS_MAX, None, start_ns);
         let neighbours = Neighbours {
             journal: register("journal"),
@@ -162,7 +161,7 @@ impl Supervisor {
         Ok(Supervisor {
             plan,
             core,
-            market,
+            workers,
             control,
             abandon,
             producer,
@@ -247,11 +246,16 @@ impl Supervisor {
         if self.core.is_finished() {
             return Some("the core thread ended".to_string());
         }
-        if self.market.is_finished() {
-            self.tell_dead(THREAD_MARKET);
-            return Some(
-                "the market thread is dead: trading is halted, orders are cancelled".to_string(),
-            );
+        let dead = self.workers.iter().find(|worker| worker.thread.is_finished());
+        if let Some((name, number)) = dead.map(|worker| (worker.name, worker.number)) {
+            self.tell_dead(number);
+            return Some(format!(
+                "the {name} thread is dead: trading is halted, orders are cancelled"
+            ));
+        }
+        if let Some(lost) = self.workers.iter_mut().find_map(Worker::lost_child) {
+            self.tell_dead(THREAD_VENUE);
+            return Some(lost);
         }
         if self.plan.journal.status().helper == journal::HelperState::Dead {
             self.tell_dead(THREAD_JOURNAL);
@@ -279,11 +283,15 @@ impl Supervisor {
             let age_ns = now_ns.saturating_sub(thread.last_beat_ns);
             if thread.state == ThreadState::Alive && 5 * BEAT_AGE_NS_MAX < age_ns {
                 match thread.name.as_str() {
-                    "market" => self.tell_dead(THREAD_MARKET),
                     "journal" => self.tell_dead(THREAD_JOURNAL),
                     // Late snapshots cost time at the next start, not now.
                     "snapshot" => continue,
-                    _ => {}
+                    name => {
+                        let stalled = self.workers.iter().find(|worker| worker.name == name);
+                        if let Some(number) = stalled.map(|worker| worker.number) {
+                            self.tell_dead(number);
+                        }
+                    }
                 }
                 return Some(format!(
                     "thread {} has not moved for {}",
@@ -371,8 +379,10 @@ impl Supervisor {
         }
         self.control.stop.store(true, Ordering::Release);
         let end = self.core.join().map_err(|_| anyhow!("the core thread died outside its loop"))?;
-        if self.market.join().is_err() {
-            failure.get_or_insert("the market thread panicked".to_string());
+        for worker in self.workers {
+            if let Err(text) = worker.join() {
+                failure.get_or_insert(text);
+            }
         }
         if let Some(text) = ending_text(&end) {
             failure = Some(text);

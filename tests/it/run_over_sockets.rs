@@ -12,9 +12,11 @@ use simulator::{compose, scratch};
 
 const SECOND_NS: u64 = 1_000_000_000;
 
-fn fills(events: &[Event]) -> BTreeSet<u64> {
+/// Whether it is the second instrument, and the venue's trade id, of each fill that was booked.
+fn fills(events: &[Event]) -> Vec<(bool, u64)> {
     // The fee of a fill carries its execution id, which is the venue's trade id.
-    events.iter().filter(|event| event.kind == Kind::FEE).map(|event| event.id).collect()
+    let fees = events.iter().filter(|event| event.kind == Kind::FEE);
+    fees.map(|event| (event.instrument == 1, event.id)).collect()
 }
 
 #[test]
@@ -62,14 +64,24 @@ fn a_venue_that_was_started_elsewhere_agrees_about_every_fill() {
     place.run(&[&more[..], &["--duration", "4s"]].concat()).expect(0);
 
     let state = venue.state();
-    let account = &state["accounts"][0];
-    assert_eq!(account["open_orders"], 0, "{account}");
-    let at_venue: BTreeSet<u64> = (state["fills"].as_array().unwrap().iter())
-        .filter(|fill| fill["account"] == 0)
-        .map(|fill| fill["trade_id"].as_u64().unwrap())
-        .collect();
+    let ours = |list: &str| -> Vec<Value> {
+        let rows = state[list].as_array().unwrap().iter();
+        rows.filter(|row| row["account"] == 0).cloned().collect()
+    };
+    let open = |order: &Value| matches!(order["status"].as_str(), Some("NEW" | "PARTIALLY_FILLED"));
+    assert!(!ours("orders").iter().any(open), "an orderly end leaves no order at the venue");
+    let number = |fill: &Value| (fill["symbol"] == "ETHUSDT", fill["id"].as_u64().unwrap());
+    let at_venue: BTreeSet<(bool, u64)> = ours("fills").iter().map(number).collect();
     let events = scratch::events_of(&place.journal());
-    assert_eq!(fills(&events), at_venue, "every fill at the venue is booked, once, and no other");
+    let booked = fills(&events);
+    let count = booked.len();
+    let booked: BTreeSet<(bool, u64)> = booked.into_iter().collect();
+    assert_eq!(count, booked.len(), "no fill is booked twice");
+    assert_eq!(booked, at_venue, "every fill at the venue is booked, and no other");
+    let names: Vec<Value> =
+        ours("orders").iter().map(|order| order["firstClientOrderId"].clone()).collect();
+    let distinct: BTreeSet<&str> = names.iter().filter_map(Value::as_str).collect();
+    assert_eq!(distinct.len(), names.len(), "no order was sent twice");
     assert!(!at_venue.is_empty(), "somebody traded");
     // The secret is nowhere in what the engine wrote.
     for entry in std::fs::read_dir(place.journal()).unwrap().flatten() {
@@ -115,10 +127,11 @@ fn what_keeps_a_run_from_starting_is_named() {
 #[test]
 fn instruments_that_the_venue_lists_otherwise_are_named_before_anything_starts() {
     let mut config = compose::lively_wire(37);
-    config.instrument[0].tick = "0.1".parse().unwrap();
+    // Finer than what the venue takes.
+    config.instrument[0].lot = "0.000001".parse().unwrap();
     let place = Place::with(&config);
     let ended = place.run(&["--duration", "1s"]).expect(2);
-    for word in ["BTCUSDT", "tick", "0.1"] {
+    for word in ["BTCUSDT", "lot", "0.000001"] {
         assert!(ended.stderr.contains(word), "\"{word}\" is not in {}", ended.stderr);
     }
     assert!(!place.journal().exists(), "nothing was started");

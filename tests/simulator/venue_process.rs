@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::binary::{Ended, command};
 
 /// No answer of a venue takes longer, even on a busy machine.
-const ANSWER_WAIT: Duration = Duration::from_secs(60);
+const ANSWER_WAIT: Duration = Duration::from_mins(1);
 
 /// A running venue. Killed when it is dropped.
 #[derive(Debug)]

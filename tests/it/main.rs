@@ -16,6 +16,7 @@ mod crash_between_any_two_records;
 mod damage_is_refused_by_name;
 mod disk_full_and_read_only;
 mod dry_run_and_power_hold_orders_back;
+mod every_fault_at_every_moment_of_an_order;
 mod fuzz_replay;
 mod golden_journals_open_for_ever;
 mod kill_nine_at_any_moment;

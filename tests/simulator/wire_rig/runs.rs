@@ -1,0 +1,1 @@
+//! Runs of random faults against a gambler: the seed makes the plan.

@@ -22,6 +22,7 @@ mod golden_journals_open_for_ever;
 mod kill_nine_at_any_moment;
 mod machine_output_is_stable;
 mod no_exposure_above_a_limit;
+mod random_faults_lose_and_double_nothing;
 mod replay_is_byte_identical;
 mod same_input_gives_the_same_records;
 mod snapshot_and_tail_give_the_same_state;

@@ -137,8 +137,11 @@ impl<'a> Placed<'a> {
                 placed.strangers += 1;
                 continue;
             };
-            placed.ours.entry(name.order_id).or_default().push((name.generation, order));
             placed.names.insert((order.symbol.0, order.order_id), name.order_id);
+            // The venue remembers what it refused; such an order was never there.
+            if order.status != Status::Rejected {
+                placed.ours.entry(name.order_id).or_default().push((name.generation, order));
+            }
         }
         for generations in placed.ours.values_mut() {
             generations.sort_by_key(|(generation, order)| (*generation, order.order_id));

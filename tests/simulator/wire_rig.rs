@@ -14,6 +14,7 @@ pub mod check;
 pub mod engine_side;
 pub mod faults;
 pub mod links;
+mod look;
 pub mod puppet;
 pub mod runs;
 
@@ -26,7 +27,7 @@ use venue::fault::{Action, Fault, FaultId};
 use venue::flow::FlowConfig;
 use venue::money::ONE;
 use venue::serve::{MarketConfig, RunningVenue, Venue, VenueConfig};
-use venue::{Side, SymbolIndex};
+use venue::{AccountIndex, Side, SymbolIndex};
 
 use crate::compose::Desk;
 use crate::scratch;
@@ -182,7 +183,8 @@ impl Rig {
         self.side.as_ref().expect("the engine lives")
     }
 
-    fn engine_mut(&mut self) -> &mut EngineSide {
+    /// The engine's side, to do things to it.
+    pub fn engine_mut(&mut self) -> &mut EngineSide {
         self.side.as_mut().expect("the engine lives")
     }
 
@@ -312,6 +314,12 @@ impl Rig {
     /// State of the newest order.
     pub fn newest_state(&self) -> Option<OrderState> {
         self.newest().map(|(_, state)| state)
+    }
+
+    /// Orders of the engine's account that the venue ever took.
+    pub fn venue_order_count(&self) -> usize {
+        let view = self.venue.handle.inspect().inspection;
+        view.orders.iter().filter(|order| order.account == AccountIndex(0)).count()
     }
 
     /// How often a report of that code was heard.

@@ -171,6 +171,14 @@ impl EngineSide {
         }
     }
 
+    /// What waits for the venue leaves; nothing that comes back is told to the core.
+    pub fn send_only(&mut self, clock: &Clock) {
+        let mut unheard = Inbox::default();
+        self.orders
+            .turn(Duration::ZERO, clock, &mut self.outbox.0, &mut unheard)
+            .expect("a poll of sockets cannot fail");
+    }
+
     /// Applies one event; a fault stays in the pipeline and is seen by whoever waits.
     pub fn apply(&mut self, event: &Event) {
         let mut edges =

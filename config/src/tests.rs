@@ -55,3 +55,32 @@ fn a_missing_limit_is_not_filled_in() {
     let limits = config.limits(&table, "cut").unwrap();
     assert!(limits.instruments.iter().all(Option::is_none));
 }
+
+/// As [`check`], of the paper profile, which goes over sockets.
+#[track_caller]
+fn check_wire(from: &str, to: &str, words: &[&str]) {
+    let paper = profile("paper").unwrap();
+    let text = paper.replacen(from, to, 1);
+    assert_ne!(text, paper, "\"{from}\" is not in the profile");
+    let error = Config::parse(&text, "paper.toml").unwrap_err().to_string();
+    for word in words {
+        assert!(error.contains(word), "\"{word}\" is not in: {error}");
+    }
+}
+
+#[test]
+fn a_mistake_in_the_wire_is_named() {
+    check_wire("network = \"local\"", "network = \"lokal\"", &["wire.network", "lokal", "testnet"]);
+    check_wire("network = \"local\"", "network = \"url\"", &["wire.rest_url", "url"]);
+    check_wire("network = \"local\"", "network = \"testnet\"", &["wire.key_file", "testnet"]);
+    check_wire("policy = \"better\"", "policy = \"best\"", &["wire.feed.policy", "failover"]);
+    check_wire("connections = 2", "connections = 5", &["wire.feed.connections", "1 to 4"]);
+    check_wire("fee_ppm = 100", "fee_ppm = 1000", &["BTCUSDT", "0.0001", "0.001"]);
+    check_wire("request_ms_max = 2000", "request_s_max = 2", &["request_s_max"]);
+    check_wire("venue = \"binance-spot\"", "venue = \"binance-usdm\"", &["binance-spot"]);
+    check_wire(
+        "interval_ms = 10000",
+        "interval_ms = 10000\ntolerance_quote = \"0.000000001\"",
+        &["wire.reconcile.tolerance_quote", "0.000000001"],
+    );
+}

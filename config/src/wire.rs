@@ -60,13 +60,15 @@ pub struct LocalSection {
     pub seed: u64,
     /// Per cent of its usual rates.
     pub speed_percent: u32,
+    /// What it keeps of each trade, parts per million: the `maker_fee` and `taker_fee` of the instruments.
+    pub fee_ppm: u32,
     /// File with a script of faults.
     pub faults_file: Option<String>,
 }
 
 impl Default for LocalSection {
     fn default() -> LocalSection {
-        LocalSection { seed: 7, speed_percent: 100, faults_file: None }
+        LocalSection { seed: 7, speed_percent: 100, fee_ppm: 1_000, faults_file: None }
     }
 }
 
@@ -230,6 +232,9 @@ impl Config {
         }
         wire.check_ranges(origin)?;
         let is_spot = |venue: &str| Venue::from_name(venue) == Some(Venue::BinanceSpot);
+        if wire.network == "local" {
+            self.check_fees(wire.local.fee_ppm, origin)?;
+        }
         if let Some(other) = self.instrument.iter().find(|i| !is_spot(&i.venue)) {
             let what = format!(
                 "instrument {} is at venue {}: with [wire] every instrument is at binance-spot",
@@ -237,11 +242,32 @@ impl Config {
             );
             return Err(conflict(origin, what));
         }
-        Ok(())
+        self.reconcile(&self.instruments(origin)?, origin).map(drop)
     }
 }
 
 impl Config {
+    /// A fee that the engine expects and the venue does not take would be a difference at every fill.
+    fn check_fees(&self, fee_ppm: u32, origin: &str) -> Result<(), ConfigError> {
+        let expected = Number(rust_decimal::Decimal::new(i64::from(fee_ppm), 6));
+        let differs = |fee: &Number| fee.0 != expected.0;
+        let found = self.instrument.iter().find(|i| differs(&i.maker_fee) || differs(&i.taker_fee));
+        match found {
+            None => Ok(()),
+            Some(instrument) => Err(conflict(
+                origin,
+                format!(
+                    "instrument {}: maker_fee {} and taker_fee {} must be wire.local.fee_ppm = {fee_ppm}, \
+                     that is \"{}\"",
+                    instrument.symbol,
+                    instrument.maker_fee,
+                    instrument.taker_fee,
+                    expected.0.normalize()
+                ),
+            )),
+        }
+    }
+
     /// Time between two questions for an unknown order.
     pub(crate) fn query_interval_ns(&self) -> u64 {
         self.wire.as_ref().map_or(QUERY_INTERVAL_NS, |wire| {
@@ -256,6 +282,7 @@ impl Config {
         origin: &str,
     ) -> Result<ReconcileConfig, ConfigError> {
         let Some(wire) = &self.wire else { return Ok(ReconcileConfig::default()) };
+        let is_signed = wire.key_file.is_some() || wire.network == "local";
         let section = &wire.reconcile;
         let scaled = |key: &str, value: Number, scale: u8| {
             value.scaled(scale).map_err(|error| {
@@ -266,7 +293,8 @@ impl Config {
         let scale = table.iter().map(|(_, i)| i.quantity_scale).min().unwrap_or(0);
         let ns = |ms: u32| u64::from(ms) * NS_PER_MS;
         Ok(ReconcileConfig {
-            venues: vec![Venue::BinanceSpot],
+            // Without a key nobody tells of orders and balances, and nothing is sent.
+            venues: if is_signed { vec![Venue::BinanceSpot] } else { Vec::new() },
             tolerance_base: scaled("tolerance_base", section.tolerance_base, scale)?,
             tolerance_quote_e8: scaled("tolerance_quote", section.tolerance_quote, QUOTE_SCALE)?,
             interval_ns: ns(section.interval_ms),
@@ -285,6 +313,7 @@ impl WireSection {
         let hour_ms = 3_600_000;
         for (key, value, min, max) in [
             ("wire.local.speed_percent", self.local.speed_percent, 0, 100_000),
+            ("wire.local.fee_ppm", self.local.fee_ppm, 0, 100_000),
             ("wire.feed.connections", feed.connections, 1, 4),
             ("wire.feed.snapshot_levels", feed.snapshot_levels, 5, 5_000),
             ("wire.feed.mute_ms_max", feed.mute_ms_max, 1, hour_ms),

@@ -1,18 +1,22 @@
-//! OMS and ledger allocate nothing once they are made: proved by a counting allocator.
+//! OMS, ledger and reconciler allocate nothing once they are made: proved by a counting allocator.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use engine::event::link::{VenueOrder, link, venue_balance, venue_order};
 use engine::event::order::{Execution, fill_report, report};
 use engine::event::session::{clock, command, session_start};
-use engine::event::{CommandCode, Event, Kind, Mode, OrderTerms, ReportCode, Side};
+use engine::event::{
+    BalanceCode, CommandCode, Event, FeeCode, Kind, LinkCode, Mode, OrderTerms, ReportCode, Side,
+};
 use engine::ids;
 use engine::instrument::{Instrument, InstrumentTable, Venue};
 use engine::ledger::Ledger;
 use engine::money::Money;
 use engine::oms::{Oms, OmsConfig, OmsTimes};
+use engine::reconcile::{Reconcile, ReconcileConfig};
 use engine::ring::{Emitter, Ring};
 
 thread_local! {
@@ -65,6 +69,7 @@ fn instruments() -> InstrumentTable {
 struct Desk {
     oms: Oms,
     ledger: Ledger,
+    reconcile: Reconcile,
     ring: Ring,
     said_count: u64,
 }
@@ -81,9 +86,36 @@ impl Desk {
             if Ledger::INTEREST.contains(event.kind) {
                 self.ledger.apply(&event, &mut Emitter::new(&mut self.ring, &event));
             }
+            if Reconcile::INTEREST.contains(event.kind) {
+                self.reconcile.apply(&event, &mut Emitter::new(&mut self.ring, &event));
+            }
+            if sequence == self.ring.head()
+                && let Some(due) = self.reconcile.take_due()
+            {
+                self.reconcile.settle(&mut Emitter::new(&mut self.ring, &due));
+            }
             self.said_count += 1;
             sequence += 1;
         }
+    }
+
+    /// A link comes up; the pull tells of our order at another price, of a strange one and of a balance
+    /// that differs, and misses every other order.
+    fn pull(&mut self, id: u64, counter: u64) {
+        let venue = Venue::Synthetic;
+        self.hear(link(venue, LinkCode::Up, 0));
+        let number = self.reconcile.venues().next().unwrap().pull;
+        self.hear(link(venue, LinkCode::PullBegin, number));
+        for (id, ours) in [(id, true), (7, false)] {
+            let side = Side::Buy;
+            let row = VenueOrder { instrument: 0, side, price: 99, quantity: 20, id, ours };
+            self.hear(venue_order(&row));
+        }
+        self.hear(Event { quantity: 5, ..report(0, id, ReportCode::Working, 0) });
+        let total = i64::try_from(counter).unwrap() * 900;
+        self.hear(venue_balance(venue, 0, BalanceCode::Base, total, (1, true)));
+        self.hear(link(venue, LinkCode::PullEnd, number));
+        self.hear(command(CommandCode::AcceptBalances, 0));
     }
 
     fn round(&mut self, counter: u64) {
@@ -110,10 +142,12 @@ impl Desk {
             maker: true,
         };
         for _ in 0..2 {
-            let [first, detail] = fill_report(0, &told);
+            let [first, mut detail] = fill_report(0, &told);
+            detail.code = FeeCode::InKind as u16;
             self.hear(first);
             self.hear(detail);
         }
+        self.pull(id, counter);
         self.hear(report(0, id, ReportCode::OutcomeUnknown, 0));
         self.hear(clock().at(counter * 2_000_000_000));
         self.hear(report(0, id, ReportCode::NotFound, 0));
@@ -138,6 +172,10 @@ fn oms_and_ledger_allocate_nothing_after_they_are_made() {
     let mut desk = Desk {
         oms: Oms::new(config),
         ledger: Ledger::new(1, instruments()),
+        reconcile: Reconcile::new(
+            ReconcileConfig { venues: vec![Venue::Synthetic], ..ReconcileConfig::default() },
+            instruments(),
+        ),
         ring: Ring::new(4096, 0),
         said_count: 0,
     };
@@ -151,7 +189,9 @@ fn oms_and_ledger_allocate_nothing_after_they_are_made() {
     assert_eq!(after - before, 0, "allocations in 20,000 orders (digest {digest})");
     let counters = desk.oms.counters();
     assert_eq!((counters.fills, counters.duplicate_executions), (20_000, 20_000));
-    assert_eq!(desk.ledger.position(0, 0).unwrap().quantity, 100_000);
+    assert_eq!(desk.ledger.position(0, 0).unwrap().quantity, 40_000, "less the fees in kind");
+    let venue = desk.reconcile.venues().next().unwrap();
+    assert!(40_000 <= venue.pull, "one for each link, one for what is accepted: {venue:?}");
     assert!(300_000 < desk.said_count);
     drop(std::hint::black_box(vec![1u8]));
     assert!(after < ALLOCATION_COUNT.get(), "the counter counts");

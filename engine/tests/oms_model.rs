@@ -329,10 +329,8 @@ impl Run {
             Step::Replace(index, quantity) => self.change(*index, Some(*quantity)),
             Step::Report(index, code) => {
                 let id = self.pick(*index);
-                let quantity = match code {
-                    ReportCode::Completed => self.facts.get(&id).map_or(0, |facts| facts.filled),
-                    _ => 0,
-                };
+                let filled = self.facts.get(&id).map_or(0, |facts| facts.filled);
+                let quantity = if *code == ReportCode::Completed { filled } else { 0 };
                 self.apply(Event { quantity, ..report(self.instrument(id), id, *code, 0) });
                 self.with(id, |facts| facts.report(*code));
             }

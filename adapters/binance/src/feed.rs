@@ -12,6 +12,8 @@
 //!   told by its ids (the engine's feed stage sees the gap), what breaks by FEED events.
 //! - A book that is not whole gets a snapshot, by REST and within the request weight. The engine joins it;
 //!   this side knows before that it will fit.
+//! - Every connection's coming, going and silence is an event of its own: FEED without an instrument,
+//!   `id` the number of the connection from 1.
 //!
 //! **Invariant:** a book that the engine believes has every update since its snapshot.
 //!
@@ -29,11 +31,11 @@ mod state;
 mod status;
 mod symbol;
 mod sync;
+pub mod tap;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
-mod weight;
 
 use std::io;
 use std::time::Duration;
@@ -46,18 +48,21 @@ use engine::stats::{CounterId, HopId, StatsHandle};
 use wire::endpoint::{Endpoint, EndpointError};
 use wire::http::{HttpAnswer, HttpId, HttpRequest};
 use wire::poller::{Poller, Stopper, Turn};
-use wire::session::{ConfigError, Frame, FrameKind, Handler, SessionEvent, SessionId};
+use wire::rate::RateLimiter;
+use wire::session::{
+    ConfigError, Frame, FrameKind, Handler, SessionEvent, SessionId, SessionState,
+};
 
 pub use config::{FeedConfigError, FeedLinkConfig, FeedPolicy, GateConfig, SourceConfig, Stream};
 pub use line::LineState;
 pub use status::{Delay, FeedStatus, SourceCounts, SourceStatus, SymbolStatus};
 pub use symbol::SymbolCounts;
 pub use sync::SyncState;
+pub use tap::{FrameTap, SegmentTap};
 
 use crate::endpoints::{depth_target, depth_weight};
 use machine::Machine;
 use state::Command;
-use weight::Weights;
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// Wait after a 429 or 418 without `Retry-After`.
@@ -82,14 +87,6 @@ impl FeedSink for InboundProducer {
     fn control(&mut self, event: &Event) -> bool {
         self.publish(event).is_ok()
     }
-}
-
-/// Hears every raw frame, such as a recorder. Must not block.
-pub trait FrameTap: Send {
-    /// A frame or a body that came, on the connection of that name.
-    fn received(&mut self, name: &str, receive_ns: u64, payload: &[u8]);
-    /// A text or a request that went out.
-    fn sent(&mut self, name: &str, send_ns: u64, payload: &[u8]);
 }
 
 /// Why there is no feed link.
@@ -125,7 +122,9 @@ pub struct FeedLink {
 /// What hears the poller.
 struct Parts {
     machine: Machine,
-    weights: Weights,
+    weights: RateLimiter,
+    /// Window of one minute, which the venue tells about with each answer.
+    minute_window: Option<usize>,
     /// By session.
     lines: Vec<usize>,
     /// By line, for the tap.
@@ -168,7 +167,9 @@ impl FeedLink {
             sessions: vec![None; line_count],
             https,
             parts: Parts {
-                weights: Weights::new(&config.weight_windows),
+                weights: RateLimiter::new(&config.weight_windows),
+                minute_window: (config.weight_windows.iter())
+                    .position(|(_, interval_ns)| *interval_ns == 60 * SECOND_NS),
                 lines: Vec::new(),
                 names: names.collect(),
                 failed_count: 0,
@@ -235,13 +236,18 @@ impl FeedLink {
         Ok(turn)
     }
 
-    /// Ends all connections; every symbol is told as disconnected.
-    pub fn stop(&mut self, clock: &Clock, sink: &mut impl FeedSink) {
+    /// Ends all connections for good; every symbol is told as disconnected. An error is the tap's.
+    pub fn stop(&mut self, clock: &Clock, sink: &mut impl FeedSink) -> io::Result<()> {
         self.poller.stop_sessions(&mut Ears { parts: &mut self.parts, clock, sink });
+        self.parts.tap.as_mut().map_or(Ok(()), |tap| tap.finish())
     }
 
     fn settle(&mut self, clock: &Clock, sink: &mut impl FeedSink) {
-        self.parts.machine.state.on_time(clock.now_ns(), sink);
+        let now_ns = clock.now_ns();
+        self.parts.machine.state.on_time(now_ns, sink);
+        if let Some(tap) = &mut self.parts.tap {
+            tap.on_time(now_ns);
+        }
         // Bounded: a command makes no other but by way of what is heard later.
         while let Some(command) = self.parts.machine.next_command() {
             self.run(command, clock, sink);
@@ -290,8 +296,8 @@ impl FeedLink {
         let (venue, level_count) = (self.config.venue, self.config.snapshot_level_count);
         let parts = &mut self.parts;
         let weight = u64::from(depth_weight(venue, level_count));
-        if let Err(at_ns) = parts.weights.try_take(weight, now_ns) {
-            return parts.machine.snapshot_postponed(token, at_ns);
+        if let Err(wait_ns) = parts.weights.try_take(now_ns, weight) {
+            return parts.machine.snapshot_postponed(token, now_ns.saturating_add(wait_ns));
         }
         let target = depth_target(venue, &parts.machine.state.symbols[place].name, level_count);
         let http = self.https[parts.failed_count % self.https.len()];
@@ -304,7 +310,7 @@ impl FeedLink {
             deadline_ns: now_ns.saturating_add(self.config.snapshot_ns_max),
         };
         if let Some(tap) = &mut parts.tap {
-            tap.sent("rest", now_ns, target.as_bytes());
+            tap.sent(tap::REST_NAME, now_ns, target.as_bytes());
         }
         if self.poller.request(http, &request).is_err() {
             self.parts.failed_count += 1;
@@ -318,6 +324,15 @@ impl Parts {
         if let Some(tap) = &mut self.tap {
             tap.sent(&self.names[line], clock.now_ns(), payload);
         }
+    }
+
+    /// A snapshot stands in the row of the connection whose updates it begins, so that the recording of
+    /// that connection is a capture; other answers stand by themselves.
+    fn record_snapshot(&mut self, token: u64, receive_ns: u64, status: u16, body: &[u8]) {
+        let Some(tap) = &mut self.tap else { return };
+        let line = self.machine.state.line_of_fetch(token).filter(|_| status == 200);
+        let name = line.map_or(tap::REST_NAME, |line| self.names[line].as_str());
+        tap.received(name, receive_ns, body);
     }
 
     fn line_of(&self, session: SessionId) -> Option<usize> {
@@ -355,9 +370,9 @@ impl<S: FeedSink> Handler for Ears<'_, S> {
         let now_ns = self.clock.now_ns();
         match event {
             SessionEvent::Open { .. } => self.parts.machine.state.opened(line, now_ns),
-            SessionEvent::Closed { .. } => {
+            SessionEvent::Closed { state, .. } => {
                 self.parts.machine.state.closed(line, now_ns, self.sink);
-                if let Some(stats) = &self.parts.stats {
+                if let (Some(stats), SessionState::Open) = (&self.parts.stats, state) {
                     stats.inc(CounterId::SessionsLost);
                 }
             }
@@ -372,12 +387,12 @@ impl<S: FeedSink> Handler for Ears<'_, S> {
         let parts = &mut *self.parts;
         match answer {
             HttpAnswer::Response { status, headers, body, receive_ns } => {
-                if let Some(used) = headers.number("x-mbx-used-weight-1m") {
-                    parts.weights.observe_used(used, now_ns);
+                if let Some(used) = headers.number("x-mbx-used-weight-1m")
+                    && let Some(window) = parts.minute_window
+                {
+                    parts.weights.observe_used(window, used, now_ns);
                 }
-                if let Some(tap) = &mut parts.tap {
-                    tap.received("rest", receive_ns, body);
-                }
+                parts.record_snapshot(token, receive_ns, status, body);
                 if status == 200 {
                     return parts.machine.snapshot(token, body, receive_ns, self.sink);
                 }

@@ -1,6 +1,7 @@
 //! `exchangeInfo`: what the venue lists, in which steps and under which limits, compared with our table.
 //!
 //! ```text
+//!   REST --ExchangeInfo::fetch----> body (before the loops start)
 //!   body --ExchangeInfo::decode--> ExchangeInfo --check_against(table)--> differences: refuse to start
 //!                                       |-------instrument(symbol)------> Instrument for the table
 //!                                       |-------rate_limits-------------> windows of wire::rate
@@ -10,6 +11,7 @@
 //! that were compared.
 
 mod check;
+mod fetch;
 mod raw;
 #[cfg(test)]
 mod tests;
@@ -18,6 +20,7 @@ use engine::instrument::{Instrument, InstrumentError, Venue};
 use engine::money::{MONEY_SCALE, Money, SCALE_MAX};
 
 pub use check::Difference;
+pub use fetch::{InfoFetchError, InfoQuery};
 
 /// Decimal places of every amount in here: the venue's own limit.
 pub const FILTER_SCALE: u8 = 8;

@@ -1,6 +1,7 @@
-//! Binance on the wire: raw frames become events, captures become frames, orders become requests.
+//! Binance on the wire: raw frames become events, captures become frames; live feeds and what is listed.
 //!
-//! Nothing in here reads a clock: bytes and a time go in, events and requests come out.
+//! Decoding knows no clock and no socket: bytes and a receive time go in, events come out. The links drive
+//! sockets of `wire` on I/O threads of their own.
 
 pub mod answer;
 pub mod capture;

@@ -30,6 +30,7 @@ pub const fn refusal_name(code: u16) -> &'static str {
         54 => "not-text",
         55 => "unexpected-kind",
         56 => "subscription-refused",
+        57 => "id-jump",
         _ => "unknown",
     }
 }

@@ -123,11 +123,14 @@ impl Method {
     /// Request weight (`venues.md` 1.4); order entry costs it only when it fails, which is assumed.
     pub const fn weight(self) -> u32 {
         match self {
-            Method::Place | Method::Cancel | Method::CancelReplace | Method::CancelAll => 1,
+            Method::Place
+            | Method::Cancel
+            | Method::CancelReplace
+            | Method::CancelAll
+            | Method::Time => 1,
             Method::Status => 4,
             Method::OpenOrders => 80,
             Method::AllOrders | Method::MyTrades | Method::Account => 20,
-            Method::Time => 1,
             Method::Subscribe | Method::SubscribeLoggedOn | Method::Logon => 2,
         }
     }

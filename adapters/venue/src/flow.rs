@@ -171,6 +171,7 @@ fn place_of(side: Side) -> usize {
 impl Crowd {
     fn act(&mut self, exchange: &mut Exchange, now_ns: u64) {
         self.walk();
+        let mut has_filled_up = false;
         for side in [Side::Buy, Side::Sell] {
             self.forget_filled(exchange, side);
             self.pull_stale(exchange, side, now_ns);
@@ -178,7 +179,11 @@ impl Crowd {
                 for rank in 0..self.config.level_count {
                     self.quote(exchange, side, rank, now_ns);
                 }
+                has_filled_up = true;
             }
+        }
+        if has_filled_up {
+            return;
         }
         let orders = u64::from(self.config.orders_per_second);
         let trades = u64::from(self.config.trades_per_second);

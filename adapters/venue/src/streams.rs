@@ -127,7 +127,7 @@ impl Streams {
         }
     }
 
-    pub(crate) fn opened(&mut self, id: u64, target: Target) {
+    pub(crate) fn opened(&mut self, id: u64, target: &Target) {
         let unit = if target.microseconds { TimeUnit::Microsecond } else { TimeUnit::Millisecond };
         let connection = Connection {
             combined: target.combined,

@@ -80,8 +80,8 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Checks a URL of a WebSocket and resolves its host. Blocks as long as the resolver takes, so it
-    /// belongs before the loop.
+    /// Checks a URL of a WebSocket and resolves its host. Blocks as long as the resolver takes, so
+    /// it belongs before the loop.
     pub fn resolve(url: &str) -> Result<Endpoint, EndpointError> {
         Endpoint::resolve_as(url, Protocol::WebSocket)
     }

@@ -15,6 +15,7 @@ pub mod head;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ use head::Headers;
 pub struct HttpId(pub usize);
 
 /// Limits and habits of an HTTP client.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct HttpConfig {
     /// From the first packet to an open TCP connection.
     pub connect_ns_max: u64,
@@ -36,7 +37,8 @@ pub struct HttpConfig {
     pub handshake_ns_max: u64,
     /// First wait before a new attempt.
     pub backoff_ns_min: u64,
-    /// Longest wait before a new attempt. A connection that lasted longer begins with the first again.
+    /// Longest wait before a new attempt. A connection that lasted longer begins with the first
+    /// again.
     pub backoff_ns_max: u64,
     /// Spreads the waits.
     pub backoff_seed: u64,
@@ -55,6 +57,26 @@ pub struct HttpConfig {
     pub headers: Vec<(String, String)>,
     /// From [`crate::tls`]; needed for `https://`.
     pub tls: Option<Arc<ClientConfig>>,
+}
+
+impl fmt::Debug for HttpConfig {
+    /// Without values of headers: they hold keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("HttpConfig")
+            .field("connect_ns_max", &self.connect_ns_max)
+            .field("handshake_ns_max", &self.handshake_ns_max)
+            .field("backoff_ns_min", &self.backoff_ns_min)
+            .field("backoff_ns_max", &self.backoff_ns_max)
+            .field("head_size_bytes_max", &self.head_size_bytes_max)
+            .field("body_size_bytes_max", &self.body_size_bytes_max)
+            .field("in_flight_max", &self.in_flight_max)
+            .field("write_queue_size_bytes_max", &self.write_queue_size_bytes_max)
+            .field("keeps_warm", &self.keeps_warm)
+            .field("headers", &headers)
+            .field("has_tls", &self.tls.is_some())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for HttpConfig {
@@ -119,9 +141,9 @@ pub struct HttpRequest<'a> {
     pub deadline_ns: u64,
 }
 
-impl std::fmt::Debug for HttpRequest<'_> {
+impl fmt::Debug for HttpRequest<'_> {
     /// Without target, headers and body: they hold keys and signatures.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpRequest")
             .field("token", &self.token)
             .field("method", &self.method)
@@ -157,8 +179,8 @@ pub enum HttpAnswer<'a> {
 /// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpFailure {
-    /// Its deadline is over. A connection on which it was sent is dropped, because its late answer would
-    /// be taken for that of the next request.
+    /// Its deadline is over. A connection on which it was sent is dropped, because its late answer
+    /// would be taken for that of the next request.
     #[error("no answer before the deadline")]
     Deadline,
     /// An attempt to connect failed.

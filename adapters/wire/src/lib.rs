@@ -1,13 +1,16 @@
-//! Sockets: one loop per I/O thread that drives WebSocket sessions, and the recorder of raw frames.
+//! Sockets: one loop per I/O thread that drives WebSocket sessions and HTTP clients, a server loop,
+//! rate limits, and the recorders of raw frames.
 //!
 //! ```text
-//!   peers --TCP--> Session --frames, events--> Handler (a decoder, a Recorder)
-//!                     ^
-//!                  Poller::run_once: readiness and deadlines, until a Stopper says stop
+//!   peers --TCP, TLS--> Session, HttpClient --frames, answers, events--> Handler (a decoder)
+//!                           ^
+//!                       Poller::run_once: readiness and deadlines, until a Stopper says stop
+//!
+//!   clients --TCP, TLS--> Server::run_once --requests, texts--> Service --answers, faults--> Peers
 //! ```
 //!
-//! **Invariant:** nothing here reads a clock, sleeps or starts a thread. Time comes in with each call,
-//! randomness from a seed.
+//! **Invariant:** nothing here reads a clock, sleeps or starts a thread. Time comes in with each
+//! call, randomness from a seed.
 //! **Invariant:** a session that is not stopped has a deadline in every state, so it never hangs.
 
 pub mod backoff;

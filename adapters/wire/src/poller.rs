@@ -1,5 +1,5 @@
-//! The loop of an I/O thread: one poll, several sessions and HTTP clients, and a way to stop it from
-//! elsewhere.
+//! The loop of an I/O thread: one poll, several sessions and HTTP clients, and a way to stop it
+//! from elsewhere.
 
 #[cfg(test)]
 mod tests;
@@ -50,6 +50,20 @@ impl Stopper {
     /// Wakes the loop and makes it stop.
     pub fn stop(&self) -> io::Result<()> {
         self.stopped.store(true, Ordering::Release);
+        self.waker.wake()
+    }
+}
+
+/// Ends the present wait of a loop, or the next one, from another thread: there is something to
+/// send.
+#[derive(Clone, Debug)]
+pub struct Alarm {
+    waker: Arc<Waker>,
+}
+
+impl Alarm {
+    /// Makes the loop finish its turn now.
+    pub fn ring(&self) -> io::Result<()> {
         self.waker.wake()
     }
 }
@@ -109,6 +123,11 @@ impl Poller {
         self.ready.resize(2 * self.sessions.len().max(self.clients.len()), false);
     }
 
+    /// A handle that ends the present wait of the loop.
+    pub fn alarm(&self) -> Alarm {
+        Alarm { waker: Arc::clone(&self.stopper.waker) }
+    }
+
     /// A handle that stops the loop.
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()
@@ -165,7 +184,10 @@ impl Poller {
     }
 
     /// One turn: waits at most `timeout` for a socket, a deadline or a stop, then does what is due.
-    /// The clock is read, and only here: after a wait the time from before it is not a receive time.
+    /// Sockets come before deadlines, so that a loop that was held up does not take what has been
+    /// waiting in a socket for silence.
+    /// The clock is read, and only here: after a wait the time from before it is not a receive
+    /// time.
     pub fn run_once(
         &mut self,
         timeout: Duration,
@@ -175,7 +197,6 @@ impl Poller {
         if self.stopper.is_stopped() {
             return Ok(Turn::Stop);
         }
-        self.on_time(clock.now_ns(), handler);
         let wait = self.wait(timeout, clock.now_ns());
         match self.poll.poll(&mut self.events, Some(wait)) {
             Ok(()) => {}

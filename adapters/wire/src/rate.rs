@@ -1,5 +1,5 @@
-//! Rate limits over rolling windows: no interval of a window's length, wherever it begins, holds more
-//! than its limit.
+//! Rate limits over rolling windows: no interval of a window's length, wherever it begins, holds
+//! more than its limit.
 //!
 //! ```text
 //!   takes:     3     1  2        4
@@ -7,8 +7,9 @@
 //!                 (-------------------]   the window that counts now: 1 + 2 + 4
 //! ```
 //!
-//! A token bucket of the same rate lets twice the limit through around a refill; a venue that counts in
-//! windows of its own, wherever they begin, then bans. Here no place of its windows can hurt.
+//! A token bucket of the same rate lets twice the limit through around a refill; a venue that
+//! counts in windows of its own, wherever they begin, then bans. Here no place of its windows can
+//! hurt.
 //!
 //! **Invariant:** memory is fixed. Where a limit is larger than the memory, takes that are close
 //! together leave the window together, at the time of the last one: too late by a thousandth of the
@@ -93,8 +94,8 @@ impl Window {
     }
 }
 
-/// All windows of one kind of weight. A venue with several kinds, such as weight and orders, has one
-/// of these for each.
+/// All windows of one kind of weight. A venue with several kinds, such as weight and orders, has
+/// one of these for each.
 #[derive(Clone, Debug)]
 pub struct RateLimiter {
     windows: Vec<Window>,
@@ -110,8 +111,8 @@ impl RateLimiter {
         RateLimiter { windows: windows.collect(), banned_until_ns: 0, now_ns: 0 }
     }
 
-    /// How long until [`RateLimiter::try_take`] would succeed, if nothing else happens; `Ok` if it would
-    /// now. `u64::MAX` if the weight is above a limit.
+    /// How long until [`RateLimiter::try_take`] would succeed, if nothing else happens; `Ok` if it
+    /// would now. `u64::MAX` if the weight is above a limit.
     pub fn check(&mut self, now_ns: u64, weight: u64) -> Result<(), u64> {
         self.now_ns = self.now_ns.max(now_ns);
         let now_ns = self.now_ns;
@@ -134,8 +135,8 @@ impl RateLimiter {
         Ok(())
     }
 
-    /// What the venue says is used of window `index`. The larger of both counts holds: others may use
-    /// the same address, and what we sent last the venue has not seen yet.
+    /// What the venue says is used of window `index`. The larger of both counts holds: others may
+    /// use the same address, and what we sent last the venue has not seen yet.
     pub fn observe_used(&mut self, index: usize, used: u64, now_ns: u64) {
         self.now_ns = self.now_ns.max(now_ns);
         let Some(window) = self.windows.get_mut(index) else { return };

@@ -1,8 +1,9 @@
-//! The raw recorder: text frames as lines `<receive time, ns since the Unix epoch> <frame>`, plain or gzip.
+//! The raw recorder: text frames as lines `<receive time, ns since the Unix epoch> <frame>`, plain
+//! or gzip.
 //!
-//! The file is what the capture reader of the venue adapters takes. Lines reach the file at an interval
-//! and at the end: after a crash the rest of the last interval is lost and a plain file may end within a
-//! line, which the reader takes as one bad frame.
+//! The file is what the capture reader of the venue adapters takes. Lines reach the file at an
+//! interval and at the end: after a crash the rest of the last interval is lost and a plain file
+//! may end within a line, which the reader takes as one bad frame.
 
 #[cfg(test)]
 mod tests;

@@ -7,18 +7,18 @@
 //!   DIR/orders-out-000001.capture.part
 //! ```
 //!
-//! Name of the session and direction are in the name of the file, so that each file by itself is what
-//! the capture reader of the venue adapters takes: lines `<time, ns since the Unix epoch> <frame>`. What
-//! cannot stand in a line is made to: line ends become spaces, which JSON does not tell apart from them.
-//! Empty, overlong and binary frames are only counted.
+//! Name of the session and direction are in the name of the file, so that each file by itself is
+//! what the capture reader of the venue adapters takes: a line is the time in ns since the Unix
+//! epoch, a space and the frame. What cannot stand in a line is made to: line ends become spaces,
+//! which JSON does not tell apart from them. Empty, overlong and binary frames are only counted.
 //!
-//! A segment that would grow beyond its limit is closed and the next one begins. A new recorder begins
-//! behind the highest number that is there and overwrites nothing. After a crash the `.part` file holds
-//! everything up to the last write and may end within a line.
+//! A segment that would grow beyond its limit is closed and the next one begins. A new recorder
+//! begins behind the highest number that is there and overwrites nothing. After a crash the `.part`
+//! file holds everything up to the last write and may end within a line.
 //!
-//! **Invariant:** recording stops before trading does. Frames wait in a bounded buffer; what does not
-//! fit is counted as dropped. The first error ends the recording and is kept; nothing is handed back to
-//! whoever records.
+//! **Invariant:** recording stops before trading does. Frames wait in a bounded buffer; what does
+//! not fit is counted as dropped. The first error ends the recording and is kept; nothing is handed
+//! back to whoever records.
 
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -159,8 +159,8 @@ impl Response {
 pub enum Reply {
     /// This is the answer.
     Respond(Response),
-    /// Speak WebSocket from here on. If the request does not ask for that, it is answered with 400 or
-    /// 426 instead; otherwise [`Service::upgraded`] follows.
+    /// Speak WebSocket from here on. If the request does not ask for that, it is answered with 400
+    /// or 426 instead; otherwise [`Service::upgraded`] follows.
     Upgrade,
     /// [`Peers::respond`] will answer. Requests behind it wait.
     Later,
@@ -188,12 +188,30 @@ pub trait Service {
     fn deadline_ns(&self) -> Option<u64>;
 }
 
-#[derive(Debug)]
+/// What waits at a listener though the system will not say so again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waiting {
+    Nothing,
+    /// Perhaps something.
+    More,
+    /// The system lacked something to take it; tried with each turn, but not without a wait.
+    Refused,
+}
+
 struct Listener {
     socket: TcpListener,
     tls: Option<Arc<TlsConfig>>,
-    /// Connections may wait though the system will not say so again.
-    has_more: bool,
+    waiting: Waiting,
+}
+
+impl fmt::Debug for Listener {
+    /// Without the settings of TLS: they hold a key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener")
+            .field("socket", &self.socket)
+            .field("is_tls", &self.tls.is_some())
+            .finish_non_exhaustive()
+    }
 }
 
 /// The loop.
@@ -236,7 +254,7 @@ impl Server {
         let token = Token(LISTENER_TOKEN_MIN + id.0);
         self.poll.registry().register(&mut socket, token, Interest::READABLE)?;
         let address = socket.local_addr()?;
-        self.listeners.push(Listener { socket, tls, has_more: false });
+        self.listeners.push(Listener { socket, tls, waiting: Waiting::Nothing });
         Ok((id, address))
     }
 
@@ -260,7 +278,6 @@ impl Server {
         if self.stopper.is_stopped() {
             return Ok(Turn::Stop);
         }
-        self.on_time(clock.now_ns(), service);
         let wait = self.wait(timeout, clock.now_ns(), service);
         match self.poll.poll(&mut self.events, Some(wait)) {
             Ok(()) => {}
@@ -274,15 +291,15 @@ impl Server {
             match event.token().0.checked_sub(LISTENER_TOKEN_MIN) {
                 Some(index) => {
                     if let Some(listener) = self.listeners.get_mut(index) {
-                        listener.has_more = true;
+                        listener.waiting = Waiting::More;
                     }
                 }
                 None => self.peers.make_due(event.token().0),
             }
         }
         for (index, listener) in self.listeners.iter_mut().enumerate() {
-            if listener.has_more {
-                listener.has_more = self.peers.accept(
+            if listener.waiting != Waiting::Nothing {
+                listener.waiting = self.peers.accept(
                     ListenerId(index),
                     &listener.socket,
                     listener.tls.as_ref(),
@@ -303,7 +320,8 @@ impl Server {
     }
 
     fn wait(&self, timeout: Duration, now_ns: u64, service: &impl Service) -> Duration {
-        if self.peers.has_due() || self.listeners.iter().any(|listener| listener.has_more) {
+        let is_waiting = self.listeners.iter().any(|listener| listener.waiting == Waiting::More);
+        if self.peers.has_due() || is_waiting {
             return Duration::ZERO;
         }
         let deadlines = self.peers.deadline_ns().into_iter().chain(service.deadline_ns());

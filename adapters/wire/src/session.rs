@@ -39,7 +39,7 @@ const WRITE_QUEUE_SIZE_BYTES_MIN: usize = 256;
 const READ_BUFFER_SIZE_BYTES: usize = 64 * 1024;
 
 /// Limits and habits of a session.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SessionConfig {
     /// From the first packet to an open TCP connection.
     pub connect_ns_max: u64,
@@ -49,7 +49,8 @@ pub struct SessionConfig {
     pub idle_ns_max: u64,
     /// First wait before a new attempt.
     pub backoff_ns_min: u64,
-    /// Longest wait before a new attempt. A session that was open for longer begins with the first again.
+    /// Longest wait before a new attempt. A session that was open for longer begins with the first
+    /// again.
     pub backoff_ns_max: u64,
     /// Spreads the waits.
     pub backoff_seed: u64,
@@ -68,12 +69,33 @@ pub struct SessionConfig {
     pub tls: Option<Arc<ClientConfig>>,
 }
 
+impl fmt::Debug for SessionConfig {
+    /// Without texts and values of headers: they hold keys and signatures.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("SessionConfig")
+            .field("connect_ns_max", &self.connect_ns_max)
+            .field("handshake_ns_max", &self.handshake_ns_max)
+            .field("idle_ns_max", &self.idle_ns_max)
+            .field("backoff_ns_min", &self.backoff_ns_min)
+            .field("backoff_ns_max", &self.backoff_ns_max)
+            .field("frame_size_bytes_max", &self.frame_size_bytes_max)
+            .field("write_queue_size_bytes_max", &self.write_queue_size_bytes_max)
+            .field("opening_text_count", &self.opening_texts.len())
+            .field("headers", &headers)
+            .field("ping_interval_ns", &self.ping_interval_ns)
+            .field("has_tls", &self.tls.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Default for SessionConfig {
     fn default() -> SessionConfig {
         SessionConfig {
             connect_ns_max: 5_000_000_000,
             handshake_ns_max: 5_000_000_000,
-            // Binance pings every 20 s (spot) or 3 min (futures); quieter streams need a longer one.
+            // Binance pings every 20 s (spot) or 3 min (futures); quieter streams need a longer
+            // one.
             idle_ns_max: 60_000_000_000,
             backoff_ns_min: 500_000_000,
             backoff_ns_max: 30_000_000_000,

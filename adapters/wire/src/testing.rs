@@ -349,30 +349,45 @@ impl Random {
     }
 }
 
-/// A connection passed on in both directions, until so many bytes came from the server.
+/// A connection passed on in both directions, until so many bytes came from the server or the
+/// client.
+#[derive(Debug)]
 pub(crate) struct Relay {
     client: TcpStream,
     server: TcpStream,
-    left: usize,
+    down_left: usize,
+    up_left: usize,
 }
 
 impl Relay {
-    pub(crate) fn accept(listener: &TcpListener, to: SocketAddr, left: usize) -> Option<Relay> {
+    pub(crate) fn accept(
+        listener: &TcpListener,
+        to: SocketAddr,
+        down_left: usize,
+    ) -> Option<Relay> {
         let (client, _) = listener.accept().ok()?;
         let server = TcpStream::connect(to).unwrap();
         client.set_nonblocking(true).unwrap();
         server.set_nonblocking(true).unwrap();
-        Some(Relay { client, server, left })
+        Some(Relay { client, server, down_left, up_left: usize::MAX })
+    }
+
+    /// The same, with a limit for what comes from the client.
+    pub(crate) fn limit_up(mut self, up_left: usize) -> Relay {
+        self.up_left = up_left;
+        self
     }
 
     /// Whether it goes on.
     pub(crate) fn run(&mut self) -> bool {
         let mut buffer = [0; 4096];
-        let up = pass(&self.client, &self.server, &mut buffer);
-        let bound = self.left.min(buffer.len());
+        let bound = self.up_left.min(buffer.len());
+        let up = pass(&self.client, &self.server, &mut buffer[..bound]);
+        let bound = self.down_left.min(buffer.len());
         let down = pass(&self.server, &self.client, &mut buffer[..bound]);
-        self.left -= down.unwrap_or(0);
-        0 < self.left && up.is_some() && down.is_some()
+        self.up_left -= up.unwrap_or(0);
+        self.down_left -= down.unwrap_or(0);
+        0 < self.down_left && 0 < self.up_left && up.is_some() && down.is_some()
     }
 }
 

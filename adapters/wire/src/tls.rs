@@ -2,6 +2,9 @@
 //!
 //! **Invariant:** nothing here turns a check off; a peer without a valid certificate is an error.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use rustls::crypto::ring::default_provider;

@@ -286,3 +286,30 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #[test]
+    fn a_fee_in_kind_is_a_sale_that_is_no_trade(
+        held in -500i64..500,
+        price in 1i64..10_000,
+        quantity in 1i64..1_000,
+        kept in 1i64..1_000,
+    ) {
+        let (mut ours, mut sold) = (Ledger::new(1, table()), Ledger::new(1, table()));
+        let before = fill(0, 0, if held < 0 { Side::Sell } else { Side::Buy }, 77, held.abs());
+        let bought = fill(0, 0, Side::Buy, price, quantity);
+        let sale = fill(0, 0, Side::Sell, price, kept);
+        let in_kind = Event { flags: sale.flags | flags::IN_KIND, ..sale };
+        let value = btcusdt().notional(price, kept).to_event();
+        apply(&mut ours, &[before, bought, in_kind, fee(&bought, value)]);
+        apply(&mut sold, &[before, bought, sale, fee(&bought, value)]);
+        let (ours, sold) = (ours.position(0, 0).unwrap(), sold.position(0, 0).unwrap());
+        prop_assert_eq!(ours.quantity, held + quantity - kept);
+        let trades = Position { volume: sold.volume, fill_count: sold.fill_count, ..*ours };
+        prop_assert_eq!(&trades, sold);
+        prop_assert_eq!(ours.fill_count + 1, sold.fill_count);
+        // What the sale brought is what the fee costs: the cash is that of the trades alone.
+        let flow = btcusdt().notional(77, held).plus(btcusdt().notional(price, quantity));
+        prop_assert_eq!(ours.cash_flow().minus(ours.fees), Money::ZERO.minus(flow));
+    }
+}

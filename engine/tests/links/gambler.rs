@@ -14,13 +14,20 @@ pub(crate) struct Gambler {
     /// What it will still do.
     left_count: u64,
     live: Vec<(u64, Side)>,
+    name: String,
     instruments: [InstrumentIndex; 1],
 }
 
 impl Gambler {
     pub(crate) fn new(seed: u64, action_count: u64) -> Gambler {
         let live = Vec::with_capacity(LIVE_COUNT_MAX);
-        Gambler { random: mix(seed, 1), left_count: action_count, live, instruments: [0] }
+        Gambler {
+            random: mix(seed, 1),
+            left_count: action_count,
+            live,
+            name: "gambler".to_string(),
+            instruments: [0],
+        }
     }
 
     fn below(&mut self, count: u64) -> u64 {
@@ -35,7 +42,7 @@ impl Gambler {
 
 impl Strategy for Gambler {
     fn name(&self) -> &str {
-        "gambler"
+        &self.name
     }
 
     fn instruments(&self) -> &[InstrumentIndex] {

@@ -131,11 +131,12 @@ impl World {
 
     /// One request comes to the venue, or gets lost on the way.
     pub(crate) fn take_request(&mut self) {
-        if let Some(pull) = self.pull {
-            if self.happens(40) {
-                self.go_on_with_pull(pull);
-                return;
-            }
+        let pull = self.pull;
+        if let Some(pull) = pull
+            && self.happens(40)
+        {
+            self.go_on_with_pull(pull);
+            return;
         }
         if !self.held.is_empty() && self.happens(20) {
             let request = self.held.remove(0);
@@ -290,7 +291,7 @@ impl World {
         }
         let (side, price, cumulative_quantity) = (order.side, order.price, order.filled);
         let (fee, fee_e8) = if is_in_kind { (FeeCode::InKind, 1) } else { (FeeCode::Account, 70) };
-        self.base += side.sign() * quantity - if is_in_kind { 1 } else { 0 };
+        self.base += side.sign() * quantity - i64::from(is_in_kind);
         self.quote_e8 -= side.sign() * quantity * price * E8_PER_UNIT;
         self.quote_e8 -= if is_in_kind { 0 } else { 70 };
         let told = Execution {

@@ -13,7 +13,6 @@
 mod connected;
 mod exchange;
 mod local_venue;
-mod record_tap;
 mod snapshots;
 mod supervisor;
 mod wire_world;
@@ -77,6 +76,9 @@ pub(crate) struct RunArgs {
     /// Decide everything, send nothing.
     #[arg(long)]
     dry_run: bool,
+    /// Where balances differ from the venue's for a reason that you know (a deposit): take the venue's side, once.
+    #[arg(long)]
+    accept_balances: bool,
     /// Print one JSON object at the end, and nothing else on standard output.
     #[arg(long)]
     json: bool,
@@ -248,6 +250,7 @@ fn start(
         duration_ns: args.duration,
         clock_interval_ns: u64::from(config.engine.clock_interval_ms) * 1_000_000,
         json: args.json,
+        accept_balances: args.accept_balances,
         journal_dir,
         baseline,
         session: opened.manifest.session,

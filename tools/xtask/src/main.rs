@@ -1,4 +1,5 @@
 //! The gate: `cargo xtask ci` runs every check that a change must pass, and nothing else does.
+//! Beside it: `cargo xtask clients`, the proof by strangers, which needs Python.
 //!
 //! ```text
 //!   cargo xtask ci                     all steps, stops at the first that fails
@@ -7,6 +8,7 @@
 //!   cargo xtask ci --full              also the tests at release speed with every assertion on
 //!   cargo xtask ci --keep-going        does not stop at a failure
 //!   cargo xtask ci --list              the steps
+//!   cargo xtask clients                other people's clients against the local venue
 //! ```
 //!
 //! **Invariant:** the gate installs nothing and needs nothing but cargo, rustfmt and clippy. A tool that
@@ -15,6 +17,7 @@
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
 #![expect(clippy::print_stderr, reason = "a program for the terminal")]
 
+mod clients;
 mod options;
 mod run;
 mod steps;
@@ -37,6 +40,10 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Command::Ci(selection)) => run::run(&selection),
+        Ok(Command::Clients(words)) => clients::run(&words).unwrap_or_else(|wrong| {
+            eprintln!("clients: {wrong:#}");
+            ExitCode::from(2)
+        }),
         Err(wrong) => {
             eprintln!("{wrong:#}\n\n{}", options::HELP);
             ExitCode::from(2)

@@ -7,7 +7,8 @@ use crate::steps::{STEPS, Step};
 /// What the program can do.
 pub(crate) const HELP: &str = "\
 usage: cargo xtask ci [--only STEP,..] [--skip STEP,..] [--full] [--keep-going]
-       cargo xtask ci --list";
+       cargo xtask ci --list
+       cargo xtask clients [CASE..] [--list] [--seed N]    (needs python3 with pip and venv)";
 
 /// A command line.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub(crate) enum Command {
     List,
     /// Run steps.
     Ci(Selection),
+    /// Let other people's clients trade against the venue; the words are for `tests/clients/main.py`.
+    Clients(Vec<String>),
 }
 
 /// Which steps to run, and what to do at a failure.
@@ -46,6 +49,10 @@ pub(crate) fn parse(arguments: &[String]) -> anyhow::Result<Command> {
     let Some((first, rest)) = arguments.split_first() else { return Ok(Command::Help) };
     match first.as_str() {
         "ci" => {}
+        "clients" if rest.iter().any(|word| word == "--help" || word == "-h") => {
+            return Ok(Command::Help);
+        }
+        "clients" => return Ok(Command::Clients(rest.to_vec())),
         "help" | "--help" | "-h" => return Ok(Command::Help),
         other => bail!("unknown command: {other}"),
     }
@@ -96,6 +103,7 @@ mod tests {
             }
             Ok(Command::Help) => "help".to_string(),
             Ok(Command::List) => "list".to_string(),
+            Ok(Command::Clients(words)) => format!("clients {}", words.join(" ")),
             Err(error) => error.to_string(),
         };
         assert!(found.starts_with(expected), "{line}: {found}");
@@ -112,6 +120,9 @@ mod tests {
         check("ci --only fmt --skip fmt", "no step is left");
         check("ci --only clipy", "unknown step: clipy");
         check("ci --only", "names of steps are missing");
+        check("clients", "clients ");
+        check("clients ccxt.book --seed 7", "clients ccxt.book --seed 7");
+        check("clients --help", "help");
         check("cii", "unknown command: cii");
         check("ci fast", "unknown argument: fast");
     }

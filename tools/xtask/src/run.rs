@@ -71,7 +71,7 @@ fn run_step(step: &Step) -> Outcome {
 }
 
 /// The cargo that runs us, in the root of the workspace.
-fn cargo() -> Command {
+pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     if let Some(own) = std::env::var_os("CARGO_MANIFEST_DIR") {
         command.current_dir(PathBuf::from(own).join("../.."));

@@ -338,7 +338,7 @@ impl<'a> Cursor<'a> {
         }
         let head = self.rest.get(..DECIMAL_LENGTH_MAX.min(self.rest.len()))?;
         let length = head.iter().position(|byte| *byte == b'"')?;
-        // Nothing that is a number for it begins with a minus here: no amount is below zero.
+        // What is below zero is refused, and that is the tape's.
         let text = head.get(..length).filter(|text| text.first() != Some(&b'-'))?;
         let value = parse_scaled(text, scale.places).ok()?;
         self.advance(length + 1)?;

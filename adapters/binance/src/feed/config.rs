@@ -4,7 +4,7 @@ use engine::instrument::Venue;
 use wire::http::HttpConfig;
 use wire::session::SessionConfig;
 
-use crate::endpoints::Endpoints;
+use crate::endpoints::{Endpoints, depth_weight};
 
 const SECOND_NS: u64 = 1_000_000_000;
 const MS_NS: u64 = 1_000_000;
@@ -107,6 +107,9 @@ pub struct GateConfig {
     pub band_ppm: u32,
     /// So many in a row beyond the band are a new price.
     pub band_confirm_count: u32,
+    /// An id further ahead of the last one than this is put aside, until as many in a row as above confirm
+    /// it: taken at once it would make everything after it look old. 0 switches it off.
+    pub id_jump_max: u64,
     /// An event time later than its receipt by more than this is put aside; 0 switches it off.
     pub ahead_ns_max: u64,
     /// An event time earlier than that of the message before it by more than this is put aside; 0 switches
@@ -119,6 +122,8 @@ impl Default for GateConfig {
         GateConfig {
             band_ppm: 300_000,
             band_confirm_count: 8,
+            // Hours of the fastest ids seen (USD-M books, some 100,000 a second).
+            id_jump_max: 1_000_000_000,
             // A recorder's clock 1.3 s behind the venue's was seen in real captures.
             ahead_ns_max: 5 * SECOND_NS,
             back_ns_max: 5 * SECOND_NS,
@@ -229,6 +234,10 @@ impl FeedLinkConfig {
                 trade_url: endpoints.trade_streams.get(place).cloned(),
             })
             .collect();
+        let (ping_interval_ns, weight_per_minute) = match endpoints.venue {
+            Venue::BinanceUsdm => (180 * SECOND_NS, 2_400),
+            Venue::BinanceSpot | Venue::Synthetic => (20 * SECOND_NS, 6_000),
+        };
         FeedLinkConfig {
             venue: endpoints.venue,
             producer: 0,
@@ -236,7 +245,11 @@ impl FeedLinkConfig {
             rest: endpoints.rest.clone(),
             policy: FeedPolicy::PrimaryOnly,
             streams: Stream::ALL.to_vec(),
-            session: SessionConfig { backoff_ns_min: MS_NS, ..SessionConfig::default() },
+            session: SessionConfig {
+                backoff_ns_min: MS_NS,
+                idle_ns_max: ping_interval_ns * 3,
+                ..SessionConfig::default()
+            },
             http: HttpConfig {
                 backoff_ns_min: MS_NS,
                 body_size_bytes_max: 1 << 20,
@@ -263,8 +276,8 @@ impl FeedLinkConfig {
             first_update_ns_max: SECOND_NS,
             snapshot_retry_ns_min: 20 * MS_NS,
             snapshot_retry_ns_max: 10 * SECOND_NS,
-            // Half of the venue's 6,000 a minute: orders and pulls of the same address need the rest.
-            weight_windows: vec![(3_000, 60 * SECOND_NS)],
+            // Half of the venue's: orders and pulls of the same address need the rest.
+            weight_windows: vec![(weight_per_minute / 2, 60 * SECOND_NS)],
             engine_buffer_event_count_max: 16_384,
             gate: GateConfig::default(),
             quarantine_ns_min: 100 * MS_NS,
@@ -309,6 +322,12 @@ impl FeedLinkConfig {
         if self.snapshot_retry_ns_max < self.snapshot_retry_ns_min {
             let value = self.snapshot_retry_ns_max.to_string();
             return fail("snapshot_retry_ns_max", value, "at least snapshot_retry_ns_min");
+        }
+        let weight = u64::from(depth_weight(self.venue, self.snapshot_level_count));
+        let is_too_small = |(limit, interval_ns): &(u64, u64)| *limit < weight || *interval_ns == 0;
+        if let Some((limit, _)) = self.weight_windows.iter().find(|window| is_too_small(window)) {
+            let must = "enough for one snapshot, in an interval above zero";
+            return fail("weight_windows", limit.to_string(), must);
         }
         for (field, value) in [
             ("streams_per_message_max", u64::try_from(self.streams_per_message_max).unwrap_or(0)),

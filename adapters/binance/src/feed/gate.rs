@@ -5,7 +5,7 @@
 
 use engine::event::{Event, Kind, Side};
 
-use super::config::GateConfig;
+use super::config::{GateConfig, Stream};
 use super::line::Seen;
 
 /// Reasons of this gate in `quarantine` events; the decoder has the numbers below. Never renumbered.
@@ -28,6 +28,8 @@ pub mod why {
     pub const UNEXPECTED: u16 = 55;
     /// The venue refuses a subscription.
     pub const SUBSCRIPTION: u16 = 56;
+    /// An id too far ahead of the last one.
+    pub const ID_JUMP: u16 = 57;
 }
 
 /// Parts of a million.
@@ -47,16 +49,45 @@ struct Reference {
 pub(super) struct Gate {
     config: GateConfig,
     references: Vec<Reference>,
+    /// By symbol, then by stream: ids in a row that jumped.
+    jump_counts: Vec<[u32; 3]>,
 }
 
 impl Gate {
     pub(super) fn new(config: GateConfig, symbol_count: usize) -> Gate {
-        Gate { config, references: vec![Reference::default(); symbol_count] }
+        Gate {
+            config,
+            references: vec![Reference::default(); symbol_count],
+            jump_counts: vec![[0; 3]; symbol_count],
+        }
     }
 
     /// Forgets the last price of a symbol.
     pub(super) fn reset(&mut self, place: usize) {
         self.references[place] = Reference::default();
+        self.jump_counts[place] = [0; 3];
+    }
+
+    /// Judges an id against the last one of its stream, 0 for none.
+    pub(super) fn check_id(
+        &mut self,
+        place: usize,
+        stream: Stream,
+        known: u64,
+        id: u64,
+    ) -> Result<(), u16> {
+        let count = &mut self.jump_counts[place][stream.place()];
+        let jump_max = self.config.id_jump_max;
+        if jump_max == 0 || known == 0 || id <= known.saturating_add(jump_max) {
+            *count = 0;
+            return Ok(());
+        }
+        *count += 1;
+        if *count < self.config.band_confirm_count {
+            return Err(why::ID_JUMP);
+        }
+        *count = 0;
+        Ok(())
     }
 
     /// Judges times: against the receipt, and against the message before on the same stream.

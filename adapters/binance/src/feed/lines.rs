@@ -27,6 +27,7 @@ impl State {
 
     /// Drops a connection and asks for another.
     fn reopen(&mut self, line: usize) {
+        self.note_change(line, FeedCode::Disconnected);
         self.lines[line].closed(LineState::Connecting);
         self.commands.push_back(Command::Reopen(line));
     }
@@ -51,6 +52,7 @@ impl State {
         let was_open = self.lines[line].is_open();
         if was_open {
             self.sources[source].counts.lost_count += 1;
+            self.note_change(line, FeedCode::Disconnected);
         }
         if self.lines[line].state != LineState::Idle {
             self.lines[line].closed(LineState::Connecting);
@@ -92,6 +94,7 @@ impl State {
         }
         let is_ready = id.is_some_and(|id| self.lines[line].answered(id, now_ns));
         if is_ready {
+            self.note_change(line, FeedCode::Connected);
             self.settle(now_ns, sink);
             self.wake_at(now_ns);
         }
@@ -166,6 +169,7 @@ impl State {
         if self.mute_check_ns <= now_ns {
             for line in 0..self.lines.len() {
                 if self.lines[line].is_ready() && self.mark_mute(line, now_ns) {
+                    self.note_change(line, FeedCode::Mute);
                     self.reopen(line);
                 }
             }
@@ -238,12 +242,26 @@ impl State {
         self.symbols.iter().position(|symbol| symbol.sync.fetch() == asked)
     }
 
+    /// The connection whose updates wait for the answer to the request with that token.
+    pub(super) fn line_of_fetch(&self, token: u64) -> Option<usize> {
+        let asked = Fetch::Asked { token };
+        let place = self.symbols.iter().position(|symbol| symbol.sync.fetch() == asked)?;
+        (0..self.lines.len()).find(|line| {
+            self.lines[*line].is_ready()
+                && self.is_believed(*line)
+                && self.covers(*line, place, Stream::Depth)
+        })
+    }
+
     /// Decides what follows from the state of the connections, and tells it.
     pub(super) fn settle(&mut self, now_ns: u64, sink: &mut impl FeedSink) {
         for leg in 0..self.legs.len() {
             self.settle_leg(leg, now_ns);
         }
         self.settle_sources(now_ns);
+        if !self.tell_changes(now_ns, sink) {
+            self.wake_at(now_ns.saturating_add(TELL_RETRY_NS));
+        }
         for place in 0..self.symbols.len() {
             self.settle_symbol(place, now_ns);
             let producer = self.config.producer;
@@ -268,6 +286,9 @@ impl State {
                 self.legs[leg].has_next = false;
                 let source = self.legs[leg].source;
                 self.sources[source].counts.replace_count += 1;
+                if self.lines[old].is_open() {
+                    self.note_change(old, FeedCode::Disconnected);
+                }
                 self.lines[old].closed(LineState::Idle);
                 self.commands.push_back(Command::Close(old));
                 // Its own age is looked at by the sweep.
@@ -278,6 +299,9 @@ impl State {
         } else if self.lines[old].is_ready() && !self.lines[old].is_retiring {
             // The old one broke and came back before its successor was there: it is young again.
             self.legs[leg].has_next = false;
+            if self.lines[next].is_open() {
+                self.note_change(next, FeedCode::Disconnected);
+            }
             self.lines[next].closed(LineState::Idle);
             self.commands.push_back(Command::Close(next));
         }

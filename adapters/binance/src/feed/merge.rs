@@ -14,6 +14,9 @@ use super::state::State;
 use super::symbol::Held;
 use super::sync::{Fetch, Judged, SnapshotRuling, SyncState};
 
+/// Snapshots in a row that do not reach the updates that wait, after which these are thrown away.
+const TOO_OLD_COUNT_MAX: u32 = 6;
+
 /// How a frame came.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrival {
@@ -80,7 +83,17 @@ impl State {
         seen.heard_ns = at.receive_ns;
         seen.mute_count = 0;
         // A source that is not believed must not move the price that the believed one is held against.
-        if self.is_believed(at.line) { self.gate.check_prices(place, events) } else { Ok(()) }
+        if !self.is_believed(at.line) {
+            return Ok(());
+        }
+        let symbol = &self.symbols[place];
+        let known = match stream {
+            Stream::Depth => symbol.sync.last_id().cast_unsigned(),
+            Stream::Trade => symbol.trade_id,
+            Stream::Quote => symbol.quote_id,
+        };
+        self.gate.check_id(place, stream, known, events[0].id)?;
+        self.gate.check_prices(place, events)
     }
 
     /// A trade or a quote.
@@ -279,7 +292,14 @@ impl State {
                     symbol.sync.settled();
                 }
             }
-            SnapshotRuling::TooOld => symbol.counts.snapshot_retry_count += 1,
+            SnapshotRuling::TooOld => {
+                symbol.counts.snapshot_retry_count += 1;
+                // Snapshots are behind for some retries at most; an update that lies about its ids would be
+                // waited with for ever.
+                if TOO_OLD_COUNT_MAX <= symbol.sync.retry_count() {
+                    self.resync(place, now_ns);
+                }
+            }
             SnapshotRuling::Unwanted => {}
         }
         self.wake_at(0);

@@ -29,17 +29,10 @@ pub(super) fn answer_id(frame: &[u8]) -> Option<u64> {
 fn number_after(bytes: &[u8], key: &[u8]) -> Option<u64> {
     let start = bytes.windows(key.len()).position(|window| window == key)? + key.len();
     let rest = &bytes[start..];
-    let digits = rest.iter().skip_while(|byte| **byte == b' ');
-    let mut value: u64 = 0;
-    let mut digit_count = 0;
-    for byte in digits {
-        if !byte.is_ascii_digit() {
-            return (0 < digit_count).then_some(value);
-        }
-        value = value.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?;
-        digit_count += 1;
-    }
-    None
+    let digits = rest.trim_ascii_start();
+    let end = digits.iter().position(|byte| !byte.is_ascii_digit())?;
+    // No sign, no point: digits only, and the one that ends them was seen.
+    std::str::from_utf8(&digits[..end]).ok()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -10,8 +10,10 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use engine::event::{FeedCode, NO_INSTRUMENT, market};
 use engine::instrument::{InstrumentIndex, InstrumentTable};
 
+use super::FeedSink;
 use super::config::{FeedConfigError, FeedLinkConfig, FeedPolicy, Stream};
 use super::gate::Gate;
 use super::line::Line;
@@ -20,6 +22,9 @@ use super::status::SourceCounts;
 use super::symbol::Symbol;
 use super::sync::{BookSync, SyncConfig};
 use crate::endpoints::combined_stream_url;
+
+/// Changes of connections that wait for room in the ring; beyond it the oldest go. Arbitrary.
+const CHANGE_COUNT_MAX: usize = 256;
 
 /// What the driver must do, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +83,10 @@ pub(super) struct State {
     pub(super) gate: Gate,
     pub(super) refused: Refused,
     pub(super) commands: VecDeque<Command>,
+    /// Changes of connections that the core has not been told yet: line and what became of it.
+    pub(super) changes: VecDeque<(usize, FeedCode)>,
+    /// Changes for which there was no room.
+    pub(super) change_lost_count: u64,
     pub(super) frame_count: u64,
     pub(super) fetch_token: u64,
     pub(super) fetch_count: usize,
@@ -138,6 +147,8 @@ impl State {
             active: 0,
             switch_count: 0,
             commands: VecDeque::new(),
+            changes: VecDeque::with_capacity(CHANGE_COUNT_MAX),
+            change_lost_count: 0,
             frame_count: 0,
             fetch_token: 0,
             fetch_count: 0,
@@ -188,6 +199,31 @@ impl State {
     pub(super) fn anchor(&self) -> Stream {
         let anchors = [Stream::Depth, Stream::Quote, Stream::Trade];
         anchors.into_iter().find(|stream| self.config.has(*stream)).unwrap_or(Stream::Depth)
+    }
+
+    /// The core shall hear what became of a connection.
+    pub(super) fn note_change(&mut self, line: usize, code: FeedCode) {
+        if self.changes.len() == CHANGE_COUNT_MAX {
+            self.changes.pop_front();
+            self.change_lost_count += 1;
+        }
+        self.changes.push_back((line, code));
+        self.wake_at(0);
+    }
+
+    /// Tells it: FEED events without an instrument, whose `id` is the number of the connection from 1.
+    /// False when there was no room.
+    pub(super) fn tell_changes(&mut self, now_ns: u64, sink: &mut impl FeedSink) -> bool {
+        while let Some((line, code)) = self.changes.front().copied() {
+            let mut event = market::feed(NO_INSTRUMENT, code, 0).at(now_ns);
+            event.source = self.config.producer;
+            event.id = u64::try_from(line + 1).unwrap_or(u64::MAX);
+            if !sink.control(&event) {
+                return false;
+            }
+            self.changes.pop_front();
+        }
+        true
     }
 
     /// The sweep must run at that time or before.

@@ -111,6 +111,8 @@ pub struct FeedStatus {
     pub symbols: Vec<SymbolStatus>,
     /// Changes of the source that is believed.
     pub switch_count: u64,
+    /// Changes of connections that the core was not told for want of room.
+    pub change_lost_count: u64,
     /// Messages put aside, by reason (see [`crate::refusal_name`]).
     pub refused: Vec<(u16, u64)>,
     /// All of them.
@@ -150,6 +152,7 @@ impl State {
             sources: sources.collect(),
             symbols: symbols.collect(),
             switch_count: self.switch_count,
+            change_lost_count: self.change_lost_count,
             refused: self.refused.totals(),
             refused_count: self.refused.total(),
         }

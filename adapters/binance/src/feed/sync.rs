@@ -130,6 +130,11 @@ impl BookSync {
         self.fetch
     }
 
+    /// Snapshots asked for again since the last good one.
+    pub(super) fn retry_count(&self) -> u32 {
+        self.backoff.attempt_count()
+    }
+
     /// Final id of the last update that was published; 0 when there is none.
     pub(super) fn last_id(&self) -> i64 {
         match self.state {

@@ -41,6 +41,8 @@ use pull::Pull;
 pub(crate) const MS_NS: u64 = 1_000_000;
 /// Rows of an answer; the venue's own limit.
 const ROW_COUNT_MAX: u64 = 1000;
+/// Weight of `myTrades` with an order id.
+const ORDER_TRADES_WEIGHT: u32 = 5;
 /// Latency samples that wait to be taken.
 const SAMPLE_COUNT_MAX: usize = 256;
 
@@ -135,7 +137,15 @@ impl Ask {
     const fn line(self) -> Option<LineId> {
         match self {
             Ask::Time { line } | Ask::Logon { line } | Ask::Subscribe { line } => Some(line),
-            _ => None,
+            Ask::Place { .. }
+            | Ask::Cancel { .. }
+            | Ask::Replace { .. }
+            | Ask::Status { .. }
+            | Ask::Trades { .. }
+            | Ask::PullOpen { .. }
+            | Ask::PullTrades { .. }
+            | Ask::PullOrders { .. }
+            | Ask::PullAccount { .. } => None,
         }
     }
 
@@ -333,6 +343,11 @@ impl Machine {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn start_ns_for_tests(&mut self, start_ns: u64) {
+        self.start_ns = start_ns;
+    }
+
     /// How it goes.
     pub fn status(&self) -> Status {
         Status {
@@ -487,10 +502,8 @@ impl Machine {
             Urgency::New => self.flights.len() < self.rules.flight_count_max,
             Urgency::Urgent => self.flights.len() < self.rules.flight_count_max.saturating_mul(2),
         };
-        let weight = match ask {
-            Ask::Trades { .. } => 5,
-            _ => ask.method().weight(),
-        };
+        let one_order = matches!(ask, Ask::Trades { .. });
+        let weight = if one_order { ORDER_TRADES_WEIGHT } else { ask.method().weight() };
         if !has_room || !self.budget.take(urgency, weight, u32::from(ask.places()), now_ns) {
             self.counters.limited += 1;
             return Err(NotSent::Limited);
@@ -498,9 +511,10 @@ impl Machine {
         self.token += 1;
         let token = self.token;
         let timestamp_ms = self.venue_ms(now_ns);
-        let deadline_ns = now_ns.saturating_add(match ask {
-            Ask::Time { .. } => self.rules.ping_ns_max,
-            _ => self.rules.answer_ns_max,
+        let deadline_ns = now_ns.saturating_add(if signed {
+            self.rules.answer_ns_max
+        } else {
+            self.rules.ping_ns_max
         });
         let seal = signed.then_some(Seal {
             signer: &self.signer,
@@ -512,10 +526,9 @@ impl Machine {
         if let Some(line) = bound.or(self.active.filter(|_| self.is_up)) {
             let found = self.lines.iter().find(|known| known.id == line);
             let logged_on = found.is_some_and(|line| line.logged_on);
-            let method = match ask {
-                Ask::Subscribe { .. } if logged_on => Method::SubscribeLoggedOn,
-                _ => ask.method(),
-            };
+            let subscribes = matches!(ask, Ask::Subscribe { .. });
+            let method =
+                if subscribes && logged_on { Method::SubscribeLoggedOn } else { ask.method() };
             let seal = seal.filter(|_| method.is_signed());
             let text = self.writer.message(token, method, seal.as_ref(), logged_on);
             if courier.send(line, text) {
@@ -550,11 +563,11 @@ impl Machine {
     /// Writes the parameters of a request; `None` when what it is about is gone.
     fn fill(&mut self, ask: Ask) -> Option<()> {
         let (order, generation) = match ask {
-            Ask::Time { .. } | Ask::Logon { .. } | Ask::Subscribe { .. } => {
-                self.writer.begin();
-                return Some(());
-            }
-            Ask::PullOpen { .. } | Ask::PullAccount { .. } => {
+            Ask::Time { .. }
+            | Ask::Logon { .. }
+            | Ask::Subscribe { .. }
+            | Ask::PullOpen { .. }
+            | Ask::PullAccount { .. } => {
                 self.writer.begin();
                 return Some(());
             }
@@ -576,42 +589,30 @@ impl Machine {
         let index = self.listing_of(tracked.instrument)?;
         let name = ClientId { order_id: order, generation, cancel: false };
         let venue_id = tracked.leg(generation).and_then(|leg| leg.venue_id);
-        match ask {
-            Ask::Place { .. } => self.fill_place(order, index, name),
-            Ask::Replace { .. } => {
-                self.fill_place(order, index, name)?;
-                let before = ClientId { generation: generation.checked_sub(1)?, ..name };
-                let leg = self.orders.get(&order)?.leg(before.generation)?;
-                let venue_id = leg.venue_id;
-                let params = self.writer.params_mut();
-                params.text("cancelReplaceMode", "STOP_ON_FAILURE");
-                params.text("cancelRestrictions", "ONLY_NEW");
-                params.target(("cancelOrderId", "cancelOrigClientOrderId"), venue_id, before);
-                params.client_id("cancelNewClientOrderId", before.cancel());
-                Some(())
-            }
-            Ask::Cancel { .. } => {
-                let params = self.writer.begin();
-                params.text("symbol", &self.listings[index].symbol);
-                params.target(("orderId", "origClientOrderId"), venue_id, name);
-                params.client_id("newClientOrderId", name.cancel());
-                Some(())
-            }
-            Ask::Status { by_cancel, .. } => {
-                let params = self.writer.begin();
-                params.text("symbol", &self.listings[index].symbol);
-                let name = ClientId { cancel: by_cancel, ..name };
-                params.target(("orderId", "origClientOrderId"), venue_id, name);
-                Some(())
-            }
-            _ => {
-                let params = self.writer.begin();
-                params.text("symbol", &self.listings[index].symbol);
-                params.number("orderId", venue_id?);
-                params.number("limit", ROW_COUNT_MAX);
-                Some(())
-            }
+        if matches!(ask, Ask::Place { .. } | Ask::Replace { .. }) {
+            self.fill_place(order, index, name)?;
+        } else {
+            self.writer.begin().text("symbol", &self.listings[index].symbol);
         }
+        let params = self.writer.params_mut();
+        if matches!(ask, Ask::Replace { .. }) {
+            let before = ClientId { generation: generation.checked_sub(1)?, ..name };
+            let venue_id = self.orders.get(&order)?.leg(before.generation)?.venue_id;
+            params.text("cancelReplaceMode", "STOP_ON_FAILURE");
+            params.text("cancelRestrictions", "ONLY_NEW");
+            params.target(("cancelOrderId", "cancelOrigClientOrderId"), venue_id, before);
+            params.client_id("cancelNewClientOrderId", before.cancel());
+        } else if matches!(ask, Ask::Cancel { .. }) {
+            params.target(("orderId", "origClientOrderId"), venue_id, name);
+            params.client_id("newClientOrderId", name.cancel());
+        } else if let Ask::Status { by_cancel, .. } = ask {
+            let name = ClientId { cancel: by_cancel, ..name };
+            params.target(("orderId", "origClientOrderId"), venue_id, name);
+        } else if matches!(ask, Ask::Trades { .. }) {
+            params.number("orderId", venue_id?);
+            params.number("limit", ROW_COUNT_MAX);
+        }
+        Some(())
     }
 
     fn fill_place(&mut self, order: u64, index: usize, client_id: ClientId) -> Option<()> {

@@ -186,6 +186,7 @@ impl Bench {
         self.machine.on_frame(line, text.as_bytes(), self.now_ns, &mut self.script);
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "answers are written where they are given")]
     fn answer_on(&mut self, line: LineId, token: u64, result: Value) {
         self.frame(line, &json!({"id": token, "status": 200, "result": result}));
     }
@@ -193,27 +194,21 @@ impl Bench {
     /// Answers a request by its way.
     fn answer(&mut self, token: u64, result: Value) {
         let by = self.script.sent.iter().find(|sent| sent.1 == token).unwrap().0;
-        match by {
-            Some(line) => self.answer_on(line, token, result),
-            None => {
-                let text = result.to_string();
-                let head = (200, None);
-                self.machine.on_body(token, head, text.as_bytes(), self.now_ns, &mut self.script);
-            }
+        if let Some(line) = by {
+            return self.answer_on(line, token, result);
         }
+        let (text, head) = (result.to_string(), (200, None));
+        self.machine.on_body(token, head, text.as_bytes(), self.now_ns, &mut self.script);
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "answers are written where they are given")]
     fn refuse(&mut self, token: u64, status: u16, error: Value) {
         let by = self.script.sent.iter().find(|sent| sent.1 == token).unwrap().0;
-        match by {
-            Some(line) => {
-                self.frame(line, &json!({"id": token, "status": status, "error": error}));
-            }
-            None => {
-                let (text, head) = (error.to_string(), (status, None));
-                self.machine.on_body(token, head, text.as_bytes(), self.now_ns, &mut self.script);
-            }
+        if let Some(line) = by {
+            return self.frame(line, &json!({"id": token, "status": status, "error": error}));
         }
+        let (text, head) = (error.to_string(), (status, None));
+        self.machine.on_body(token, head, text.as_bytes(), self.now_ns, &mut self.script);
     }
 
     fn request(&mut self, kind: Kind, id: u64, terms: (i64, i64)) {
@@ -301,18 +296,22 @@ fn words(events: &[Event]) -> Vec<String> {
     let mut fill: Option<Event> = None;
     for event in events {
         let text = match event.kind {
-            Kind::REPORT => match ReportCode::from_code(event.code).unwrap() {
-                ReportCode::Filled => {
+            Kind::REPORT => {
+                let code = ReportCode::from_code(event.code).unwrap();
+                if code == ReportCode::Filled {
                     fill = Some(*event);
                     continue;
                 }
-                code if code == ReportCode::Working => format!("working {}", event.quantity),
-                code if code == ReportCode::Replaced => {
+                if code == ReportCode::Working {
+                    format!("working {}", event.quantity)
+                } else if code == ReportCode::Replaced {
                     format!("replaced {} {}", event.price, event.quantity)
+                } else if event.tag != 0 {
+                    format!("{} {}", code.name(), event.tag)
+                } else {
+                    code.name().to_string()
                 }
-                code if event.tag != 0 => format!("{} {}", code.name(), event.tag),
-                code => code.name().to_string(),
-            },
+            }
             Kind::REPORT_DETAIL => {
                 let first = fill.take().unwrap();
                 assert_eq!(first.side(), Side::Buy);

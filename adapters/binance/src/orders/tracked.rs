@@ -113,12 +113,15 @@ impl Leg {
 }
 
 /// What the engine asked about an order and is not answered yet.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each set in its own place")]
 #[derive(Clone, Copy, Debug)]
 pub struct Query {
     /// Generation that is asked for.
     pub generation: u16,
     /// Whether it is asked for by the name of its cancel.
     pub by_cancel: bool,
+    /// Whether it was asked for by the venue's id: others may have learned of that since.
+    pub by_id: bool,
     /// When to ask again; 0 while an answer is awaited.
     pub at_ns: u64,
     /// Whether executions are asked for, not the state.
@@ -139,6 +142,7 @@ pub struct Replace {
 }
 
 /// An order.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each set in its own place")]
 #[derive(Clone, Debug)]
 pub struct Tracked {
     /// Instrument.

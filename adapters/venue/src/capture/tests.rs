@@ -96,7 +96,7 @@ fn the_book_follows_the_file_and_trades_hit_it() {
     let mut exchange = exchange();
     let symbol = (SymbolIndex(0), "BTCUSDT");
     let mut capture = Capture::open(&file.0, symbol, 200, START_NS).unwrap();
-    let unit = crate::money::ONE;
+    let unit = money::ONE;
     let mut bids = |exchange: &mut Exchange, expected_ns: u64| {
         assert_eq!(capture.next_ns(), Some(START_NS + expected_ns));
         capture.step(exchange, START_NS + expected_ns);
@@ -121,8 +121,7 @@ fn the_recorded_book_is_that_of_the_oracle() {
         return;
     }
     let mut exchange = exchange();
-    let mut capture =
-        Capture::open(&path, (SymbolIndex(0), "BTCUSDT"), 100, START_NS).unwrap();
+    let mut capture = Capture::open(&path, (SymbolIndex(0), "BTCUSDT"), 100, START_NS).unwrap();
     let mut naive: [BTreeMap<Money, Money>; 2] = [BTreeMap::new(), BTreeMap::new()];
     let mut depth_count = 0;
     // The file has 2,000 lines; after them it begins again.

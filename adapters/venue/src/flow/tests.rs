@@ -68,8 +68,8 @@ fn a_minute_has_trades_and_books_on_both_sides_that_never_cross() {
             }
         });
         assert!(10_000 < looks, "seed {seed}: {looks}");
-        // Both symbols together: 16 takers a second.
-        assert!((600..1_600).contains(&heard.trade_count), "seed {seed}: {heard:?}");
+        // Both symbols together: 16 takers a second, each with a trade or some.
+        assert!((600..6_000).contains(&heard.trade_count), "seed {seed}: {heard:?}");
         assert!(4_000 < heard.level_count, "seed {seed}: {heard:?}");
         let strayed = (heard.price - 61_800 * ONE).abs();
         assert!(0 < strayed && strayed < 3_000 * ONE, "seed {seed}: {strayed}");

@@ -140,7 +140,10 @@ impl Core {
             Waiting::Respond(id, answer) => {
                 let Some(peer) = self.peers.get_mut(&id) else { return };
                 peer.answer_count = peer.answer_count.saturating_sub(1);
-                if !peer.is_mute(self.now_ns) {
+                if peer.is_mute(self.now_ns) {
+                    // What would follow could not be told apart from this answer.
+                    peer.is_stuck = true;
+                } else {
                     self.commands.push(Command::Respond(id, answer));
                 }
             }
@@ -266,7 +269,7 @@ impl Core {
     pub(crate) fn affect(&mut self, action: &Action, own: Option<u64>) {
         match action {
             Action::Cut { scope, .. } => {
-                self.each(*scope, own, |core, id| core.cut(id));
+                self.each(*scope, own, Core::cut);
             }
             Action::Half { scope } => self.each(*scope, own, |core, id| {
                 core.commands.push(Command::Half(id, "{\"e\":\"half\",\"half\":0}".to_string()));
@@ -315,12 +318,11 @@ impl Core {
     }
 
     fn each(&mut self, scope: Scope, own: Option<u64>, mut act: impl FnMut(&mut Core, u64)) {
-        let ids: Vec<u64> = match (scope, own) {
-            (Scope::Own, Some(id)) => vec![id],
-            (_, _) => {
-                let chosen = self.peers.iter().filter(|(_, peer)| peer.is_in(scope));
-                chosen.map(|(id, _)| *id).collect()
-            }
+        let ids: Vec<u64> = if let (Scope::Own, Some(id)) = (scope, own) {
+            vec![id]
+        } else {
+            let chosen = self.peers.iter().filter(|(_, peer)| peer.is_in(scope));
+            chosen.map(|(id, _)| *id).collect()
         };
         for id in ids {
             act(self, id);
@@ -501,15 +503,12 @@ impl Core {
         let now_ns = self.begin(now_ns);
         let ping_ns = now_ns + self.timing().ping_ns;
         let client = self.peers.get(&id).map_or(0, |peer| peer.client);
-        let speaks = match ws_api_options(target, client) {
-            Some(options) => {
-                self.exchange.ws_opened(ConnectionId(id), options);
-                Speaks::WsApi
-            }
-            None => {
-                self.streams.opened(id, parse_target(target).unwrap_or_default());
-                Speaks::Stream
-            }
+        let speaks = if let Some(options) = ws_api_options(target, client) {
+            self.exchange.ws_opened(ConnectionId(id), options);
+            Speaks::WsApi
+        } else {
+            self.streams.opened(id, &parse_target(target).unwrap_or_default());
+            Speaks::Stream
         };
         self.peers.insert(id, Peer::new(speaks, client, now_ns, ping_ns));
         if let Some(action) = self.opening.remove(&id) {

@@ -35,7 +35,7 @@ fn submit(venue: &RunningVenue, side: Side, price: i64, quantity: i64) {
 fn ws_api(venue: &RunningVenue) -> (Socket, Signer) {
     let signer = Signer::new(&venue.accounts[0]);
     let mut socket = Socket::open(&venue.urls.rest, "/ws-api/v3");
-    let answer = socket.ask("userDataStream.subscribe.signature", signer.params(&[]));
+    let answer = socket.ask("userDataStream.subscribe.signature", &signer.params(&[]));
     assert_eq!(answer["status"], 200, "{answer}");
     (socket, signer)
 }
@@ -66,7 +66,7 @@ fn rest_answers_on_both_ports_addresses() {
 fn an_order_of_an_account_trades_with_a_participant_and_its_events_come() {
     let venue = start(still());
     let (mut socket, signer) = ws_api(&venue);
-    let answer = socket.ask("order.place", signer.params(&limit("BUY", "61000.00", "a1")));
+    let answer = socket.ask("order.place", &signer.params(&limit("BUY", "61000.00", "a1")));
     assert_eq!(answer["status"], 200, "{answer}");
     let report = event(&mut socket, "executionReport");
     assert_eq!((&report["x"], &report["c"]), (&"NEW".into(), &"a1".into()));
@@ -88,8 +88,8 @@ fn events_never_come_together_with_the_answer_to_their_subscription() {
     let signer = Signer::new(&venue.accounts[0]);
     let mut socket = Socket::open(&venue.urls.rest, "/ws-api/v3");
     // Both requests leave in one packet's time; the order's events wait for the client to be ready.
-    let subscribed = socket.call("userDataStream.subscribe.signature", signer.params(&[]));
-    let placed = socket.call("order.place", signer.params(&limit("BUY", "61000.00", "a1")));
+    let subscribed = socket.call("userDataStream.subscribe.signature", &signer.params(&[]));
+    let placed = socket.call("order.place", &signer.params(&limit("BUY", "61000.00", "a1")));
     assert_eq!(socket.json()["id"], subscribed);
     assert_eq!(socket.json()["id"], placed);
     assert_eq!(socket.json()["event"]["e"], "executionReport");
@@ -104,7 +104,7 @@ fn state_survives_the_end_of_the_process() {
     let (mut socket, signer) = ws_api(&venue);
     submit(&venue, Side::Sell, 62_000, ONE / 200);
     for (price, id) in [("61000.00", "a1"), ("62000.00", "a2")] {
-        let answer = socket.ask("order.place", signer.params(&limit("BUY", price, id)));
+        let answer = socket.ask("order.place", &signer.params(&limit("BUY", price, id)));
         assert_eq!(answer["status"], 200, "{answer}");
     }
     let before = venue.handle.inspect().inspection;

@@ -243,10 +243,12 @@ impl Market {
 
     pub(crate) fn depth(&self, changes: &Sides, ids: (u64, u64), event: u64) -> String {
         let mut text = String::with_capacity(1024);
-        text.push_str(&format!(
+        let written = write!(
+            text,
             r#"{{"e":"depthUpdate","E":{event},"s":"{}","U":{},"u":{},"b":"#,
             self.symbol, ids.0, ids.1
-        ));
+        );
+        written.expect("a String takes any text");
         changes.write(0, &mut text);
         text.push_str(",\"a\":");
         changes.write(1, &mut text);

@@ -15,7 +15,7 @@ fn streams() -> Streams {
 }
 
 fn open(streams: &mut Streams, id: u64, target: &str) {
-    streams.opened(id, parse_target(target).unwrap());
+    streams.opened(id, &parse_target(target).unwrap());
 }
 
 /// Answer to a message long after the one before.
@@ -204,7 +204,7 @@ fn tickers_and_bars_are_well_formed() {
         assert_eq!(value["s"], "BTCUSDT", "{text}");
         match name.as_str() {
             "btcusdt@ticker" => {
-                assert_eq!((&value["n"], &value["v"]), (&json!(3), &json!("0.07500000")))
+                assert_eq!((&value["n"], &value["v"]), (&json!(3), &json!("0.07500000")));
             }
             "btcusdt@miniTicker" => assert_eq!(value["q"], "4635.00000000"),
             "btcusdt@kline_1m" => assert_eq!(value["k"]["c"], "61800.00000000"),

@@ -1,4 +1,5 @@
-//! Answers out of the bytes of a connection, one after the other, in place where they are not chunked.
+//! Answers out of the bytes of a connection, one after the other, in place where they are not
+//! chunked.
 
 #[cfg(test)]
 mod tests;
@@ -81,7 +82,8 @@ impl Answers {
         self.start < self.inbox.len()
     }
 
-    /// Whether the next answer is complete; to a HEAD request it has no body. `at_end`: nothing follows.
+    /// Whether the next answer is complete; to a HEAD request it has no body. `at_end`: nothing
+    /// follows.
     pub(crate) fn is_complete(&mut self, is_head: bool, at_end: bool) -> Result<bool, HttpFailure> {
         while self.head.is_none() {
             let Some(head) = self.parse_head(is_head)? else { return Ok(false) };
@@ -116,8 +118,8 @@ impl Answers {
         }
     }
 
-    /// Hands out the answer that is complete and goes on to the next. Whether the connection ends with
-    /// it.
+    /// Hands out the answer that is complete and goes on to the next. Whether the connection ends
+    /// with it.
     pub(crate) fn deliver(&mut self, take: impl FnOnce(u16, &Headers<'_>, &[u8])) -> bool {
         let head = self.head.take().expect("the answer is complete");
         let begin = self.start + head.size_bytes;

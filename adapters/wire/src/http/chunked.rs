@@ -60,8 +60,8 @@ impl Chunked {
         self.stage == Stage::Done
     }
 
-    /// Appends what `input` holds of the body to `body`. How many bytes of it were used; all, unless
-    /// the body ends in it.
+    /// Appends what `input` holds of the body to `body`. How many bytes of it were used; all,
+    /// unless the body ends in it.
     pub(crate) fn take(
         &mut self,
         input: &[u8],

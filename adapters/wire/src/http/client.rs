@@ -9,8 +9,8 @@
 //! ```
 //!
 //! A failed attempt to connect fails every request that waits: nothing of them was sent, so whoever
-//! asked can try elsewhere at once. The end of an open connection fails those of which a byte was sent;
-//! the others go out on the next one.
+//! asked can try elsewhere at once. The end of an open connection fails those of which a byte was
+//! sent; the others go out on the next one.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -309,14 +309,16 @@ impl HttpClient {
             return;
         }
         // Answers first: a peer that refuses a request may have ended its reading.
-        let read = self.read(clock, handler);
-        let end = match (read, self.write()) {
-            (Ok(has_more), Ok(())) => {
+        let end = match self.read(clock, handler) {
+            Ok(has_more) => {
                 self.has_more = has_more;
-                return;
+                match self.write() {
+                    Ok(()) => return,
+                    Err(error) => io_end(error),
+                }
             }
-            (Err(end), _) => end,
-            (Ok(_), Err(error)) => io_end(error),
+            // Nothing more goes out here: behind half a request it would be taken for its rest.
+            Err(end) => end,
         };
         self.end(end, clock.now_ns(), handler);
     }
@@ -522,8 +524,8 @@ impl HttpClient {
     /// Drops the connection, fails what was sent on it, and waits for the next attempt.
     fn end(&mut self, end: End, now_ns: u64, handler: &mut impl Handler) {
         let (state, address) = (self.state(), self.address);
-        // Only time or an answer proves a connection: a peer that accepts and closes at once must not
-        // be asked again and again without a growing wait.
+        // Only time or an answer proves a connection: a peer that accepts and closes at once must
+        // not be asked again and again without a growing wait.
         let mut is_proven = false;
         if let Phase::Open { opened_ns, answer_count, .. } = &self.phase {
             let age_ns = now_ns.saturating_sub(*opened_ns);

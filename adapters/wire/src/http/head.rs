@@ -56,7 +56,8 @@ impl<'a> Headers<'a> {
         self.list.iter().any(|header| header.name.eq_ignore_ascii_case(name))
     }
 
-    /// The length of the body as announced. An error where two announcements differ or one is no number.
+    /// The length of the body as announced. An error where two announcements differ or one is no
+    /// number.
     pub(crate) fn content_length(&self) -> Result<Option<u64>, &'static str> {
         let mut found = None;
         let list = self.list.iter();

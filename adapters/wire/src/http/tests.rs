@@ -12,7 +12,7 @@ use crate::endpoint::Endpoint;
 use crate::poller::Poller;
 use crate::server::ServerConfig;
 use crate::session::{SendError, SessionState};
-use crate::testing::{Log, Pair, Peer, Random, TestTls, accept_tcp, drain, run_until};
+use crate::testing::{Log, Pair, Peer, Random, Relay, TestTls, accept_tcp, drain, run_until};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -307,7 +307,8 @@ fn an_answer_before_the_request_is_whole_is_taken_and_ends_the_connection() {
         let mut tcp = accept_tcp(listener);
         read_requests(&mut tcp, 1);
         tcp.write_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n").unwrap();
-        drain(&tcp);
+        // The rest is never read, so it cannot all be sent.
+        let _unread = tcp;
         let mut tcp = accept_tcp(listener);
         let seen = read_requests(&mut tcp, 1);
         assert!(seen.starts_with("GET /second "), "{seen}");
@@ -413,4 +414,86 @@ fn a_certificate_of_a_stranger_is_refused() {
     assert!(text.starts_with("no connection: invalid peer certificate"), "{text}");
     assert!(!text.ends_with("(sent)"));
     assert!(pair.echo.heard.is_empty());
+}
+
+/// Requests through relays that cut after any number of bytes of either side. How many failed
+/// unsent.
+fn cut_anywhere(seed: u64, tls: Option<&TestTls>) -> u64 {
+    let mut random = Random(seed);
+    let mut pair = Pair::new(Clock::new(), ServerConfig::default(), tls);
+    let relay = TcpListener::bind("127.0.0.1:0").unwrap();
+    relay.set_nonblocking(true).unwrap();
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{}", relay.local_addr().unwrap());
+    let config = HttpConfig {
+        tls: tls.map(|tls| tls.client.clone()),
+        backoff_ns_min: 1_000,
+        backoff_ns_max: 100_000,
+        ..HttpConfig::default()
+    };
+    let id = pair.poller.add_http(Endpoint::resolve_http(&url).unwrap(), config).unwrap();
+    let size_bytes_max = if tls.is_some() { 4_000 } else { 600 };
+    let mut links: Vec<Relay> = Vec::new();
+    let mut token = 0;
+    let run = |pair: &mut Pair, links: &mut Vec<Relay>, random: &mut Random| {
+        pair.turn();
+        let down = random.below(size_bytes_max);
+        if let Some(link) = Relay::accept(&relay, pair.address, down) {
+            links.push(link.limit_up(random.below(size_bytes_max)));
+        }
+        links.retain_mut(Relay::run);
+    };
+    for _ in 0..150 {
+        for _ in 0..random.below(5) {
+            // A deadline mostly passes, so that nobody waits for ever.
+            let deadline_ns = pair.clock.now_ns() + random.word() % 20_000_000;
+            let target = format!("/{token}");
+            let request = HttpRequest { deadline_ns, ..get(token, &target) };
+            pair.poller.request(id, &request).unwrap();
+            token += 1;
+        }
+        for _ in 0..random.below(6) {
+            run(&mut pair, &mut links, &mut random);
+        }
+    }
+    let count = usize::try_from(token).unwrap();
+    while pair.log.answers.len() < count {
+        run(&mut pair, &mut links, &mut random);
+    }
+    // What is on the way to the server arrives.
+    drop(links);
+    pair.until(|pair| pair.server.peers().count() == 0);
+    let mut tokens: Vec<u64> = pair.log.answers.iter().map(|(token, _)| *token).collect();
+    tokens.sort_unstable();
+    assert_eq!(tokens, (0..token).collect::<Vec<_>>(), "seed {seed}");
+    let (mut good, mut unsent) = (0, 0);
+    for (token, text) in &pair.log.answers {
+        let heard = format!("GET /{token} ");
+        let times = pair.echo.heard.iter().filter(|known| **known == heard).count();
+        assert!(times < 2, "seed {seed}: request {token} was sent twice");
+        if text.starts_with("200 ") {
+            assert_eq!(*text, format!("200 /{token}"), "seed {seed}");
+            assert_eq!(times, 1);
+            good += 1;
+        } else if !text.ends_with("(sent)") {
+            assert_eq!(times, 0, "seed {seed}: request {token} was heard: {text}");
+            unsent += 1;
+        }
+    }
+    assert!(0 < good && good < token, "seed {seed}: {good} of {token}, {unsent} not sent");
+    unsent
+}
+
+#[test]
+fn a_request_is_never_sent_twice_nor_heard_when_said_to_be_unsent() {
+    for seed in 0..6 {
+        cut_anywhere(seed, None);
+    }
+}
+
+#[test]
+fn neither_over_tls() {
+    let tls = TestTls::new();
+    let unsent: u64 = (0..3).map(|seed| cut_anywhere(seed, Some(&tls))).sum();
+    assert!(0 < unsent, "no handshake was cut");
 }

@@ -453,3 +453,40 @@ fn stopping_sessions_says_goodbye_and_never_comes_back() {
     assert_eq!(log.changes.len(), 4);
     assert_eq!(log.retries_ns, [0_u64; 0]);
 }
+
+#[test]
+fn an_alarm_ends_one_wait_and_not_the_loop() {
+    let mut poller = Poller::new().unwrap();
+    let (alarm, clock, mut log) = (poller.alarm(), Clock::new(), Log::default());
+    let thread = std::thread::spawn(move || {
+        // Without the alarm this would take an hour.
+        poller.run_once(Duration::from_hours(1), &clock, &mut log).unwrap()
+    });
+    alarm.ring().unwrap();
+    assert_eq!(thread.join().unwrap(), Turn::Continue);
+}
+
+#[test]
+fn what_waits_in_a_socket_is_heard_before_silence_is_judged() {
+    let (begin, begun) = mpsc::channel();
+    let (go, gone) = mpsc::channel();
+    let peer = Peer::run(move |listener| {
+        let mut socket = accept(listener);
+        begun.recv_timeout(PATIENCE).unwrap();
+        socket.send(Message::text("in time")).unwrap();
+        go.send(()).unwrap();
+        drain(socket.get_ref());
+    });
+    let (clock, time) = Clock::manual(1_000);
+    let (mut poller, id) = poller_with(&peer, eager());
+    let mut log = Log::default();
+    run_until(&mut poller, &clock, &mut log, |log| log.count("open") == 1);
+    begin.send(()).unwrap();
+    gone.recv_timeout(PATIENCE).unwrap();
+    // The loop was held up for longer than the peer may be silent.
+    time.advance(eager().idle_ns_max);
+    run_until(&mut poller, &clock, &mut log, |log| !log.frames.is_empty());
+    assert_eq!(poller.session(id).state(), SessionState::Open, "{:?}", log.changes);
+    drop(poller);
+    peer.join();
+}

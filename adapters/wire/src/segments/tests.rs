@@ -16,8 +16,8 @@ fn names(directory: &TestDirectory) -> Vec<String> {
     names
 }
 
-/// What `binance::Capture` demands of every line: digits, one space, something that is not blank, and
-/// at most 1 MiB and 32 bytes.
+/// What `binance::Capture` demands of every line: digits, one space, something that is not blank,
+/// and at most 1 MiB and 32 bytes.
 fn assert_capture(text: &str) {
     assert!(text.ends_with('\n'));
     for line in text.lines() {

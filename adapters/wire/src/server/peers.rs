@@ -3,6 +3,7 @@
 mod run;
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use tungstenite::protocol::CloseFrame;
 use super::outlet::{Outlet, frame_header};
 use super::peer::{Lists, Peer, Stage};
 use super::request::head_of;
-use super::{ListenerId, PeerId, Response, ServerConfig};
+use super::{ListenerId, PeerId, Response, ServerConfig, Waiting};
 use crate::transport::Transport;
 
 /// Connections taken from a listener in one turn.
@@ -82,7 +83,8 @@ impl Peers {
         found.stage.outlet().is_some_and(|outlet| outlet.push(&[bytes]))
     }
 
-    /// Sends the first half of a text frame and nothing ever after, until the peer is closed or cut.
+    /// Sends the first half of a text frame and nothing ever after, until the peer is closed or
+    /// cut.
     pub fn send_half_text(&mut self, peer: PeerId, text: &str) -> bool {
         self.push(peer, |outlet| {
             let (header, size_bytes) = frame_header(0x81, text.len());
@@ -249,7 +251,7 @@ impl Peers {
         peers.filter_map(|peer| peer.deadline_ns(&self.config)).min()
     }
 
-    /// Takes what waits at a listener. Whether more may wait.
+    /// Takes what waits at a listener.
     pub(super) fn accept(
         &mut self,
         listener: ListenerId,
@@ -257,14 +259,15 @@ impl Peers {
         tls: Option<&Arc<TlsConfig>>,
         registry: &Registry,
         now_ns: u64,
-    ) -> bool {
+    ) -> Waiting {
         for _ in 0..ACCEPTS_PER_TURN_MAX {
             let (mut tcp, remote) = match socket.accept() {
                 Ok(accepted) => accepted,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return false,
-                // The client went again before it was taken, or the system lacks something: the next
-                // turn tries again.
-                Err(_) => return true,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Waiting::Nothing,
+                // The client went again before it was taken.
+                Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(_) => return Waiting::Refused,
             };
             if self.config.peer_count_max <= self.count() {
                 self.counts.refused_count += 1;
@@ -300,6 +303,6 @@ impl Peers {
             }
             self.make_due(index);
         }
-        true
+        Waiting::More
     }
 }

@@ -201,15 +201,15 @@ fn a_handshake_of_tls_that_never_ends_meets_its_deadline() {
     assert_eq!(log.changes, ["connecting", "handshaking", closed]);
 }
 
-#[test]
-fn tls_cut_at_any_byte_is_a_cut_and_comes_back() {
-    // A relay between client and server that passes on so many bytes of the server's side.
-    let tls = TestTls::new();
-    let mut pair = Pair::new(Clock::new(), ServerConfig::default(), Some(&tls));
+/// A relay between client and server passes on `step` bytes of the server's side more with each
+/// attempt.
+#[track_caller]
+fn cut_everywhere(scheme: &str, step: usize, tls: Option<&TestTls>) {
+    let mut pair = Pair::new(Clock::new(), ServerConfig::default(), tls);
     let relay = TcpListener::bind("127.0.0.1:0").unwrap();
     relay.set_nonblocking(true).unwrap();
-    let url = format!("wss://{}/ws", relay.local_addr().unwrap());
-    let config = SessionConfig { tls: Some(tls.client.clone()), ..eager() };
+    let url = format!("{scheme}://{}/ws", relay.local_addr().unwrap());
+    let config = SessionConfig { tls: tls.map(|tls| tls.client.clone()), ..eager() };
     let endpoint = Endpoint::resolve(&url).unwrap();
     pair.poller.add(endpoint, SessionConfig { opening_texts: vec!["x".into()], ..config }).unwrap();
     let mut size = 0;
@@ -217,7 +217,7 @@ fn tls_cut_at_any_byte_is_a_cut_and_comes_back() {
     while pair.log.frames.is_empty() {
         if links.is_none() {
             links = crate::testing::Relay::accept(&relay, pair.address, size);
-            size += if links.is_some() { 61 } else { 0 };
+            size += if links.is_some() { step } else { 0 };
         }
         pair.turn();
         if links.as_mut().is_some_and(|relay| !relay.run()) {
@@ -232,4 +232,15 @@ fn tls_cut_at_any_byte_is_a_cut_and_comes_back() {
             || !change.starts_with("closed")
     };
     assert!(pair.log.changes.iter().all(is_fair), "{:?}", pair.log.changes);
+}
+
+#[test]
+fn tls_cut_anywhere_is_a_cut_and_comes_back() {
+    cut_everywhere("wss", 61, Some(&TestTls::new()));
+}
+
+#[test]
+fn a_handshake_cut_at_any_byte_is_a_cut_and_comes_back() {
+    // The answer and the first frame have some 130 bytes.
+    cut_everywhere("ws", 1, None);
 }

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use binance::endpoints::{self, Endpoints, Environment};
-use binance::info::ExchangeInfo;
+use binance::endpoints::{Endpoints, Environment};
+use binance::info::{ExchangeInfo, InfoQuery};
 use binance::sign::Signer;
 use config::Config;
 use config::key::Key;
@@ -14,18 +13,13 @@ use config::wire::WireSection;
 use engine::clock::Clock;
 use engine::instrument::Venue;
 use rustls::ClientConfig;
-use wire::endpoint::Endpoint;
-use wire::http::{HttpAnswer, HttpConfig, HttpId, HttpRequest};
-use wire::poller::Poller;
-use wire::session::{Frame, Handler, SessionEvent, SessionId};
+use wire::http::HttpConfig;
 use wire::tls::{self, TlsRoots};
 
 use super::local_venue::LocalVenue;
 
 /// How long the venue may take for the first question.
 const INFO_WAIT_NS_MAX: u64 = 15_000_000_000;
-/// Longest single wait within.
-const TURN: Duration = Duration::from_millis(20);
 
 /// A key that signs.
 #[derive(Debug)]
@@ -101,11 +95,15 @@ impl Connected {
         let table = config.instruments(origin)?;
         let symbols: Vec<&str> = table.iter().map(|(_, i)| i.symbol.as_str()).collect();
         let rest = endpoints.rest.first().context("a venue has a REST address")?;
-        let target = endpoints::exchange_info_target(Venue::BinanceSpot, &symbols);
-        let body = get(rest, &target, tls.as_ref(), clock)
+        let query = InfoQuery {
+            venue: Venue::BinanceSpot,
+            rest_url: rest,
+            http: HttpConfig { tls: tls.clone(), ..HttpConfig::default() },
+            symbols: &symbols,
+            timeout_ns_max: INFO_WAIT_NS_MAX,
+        };
+        let info = ExchangeInfo::fetch(&query, clock)
             .with_context(|| format!("ask the venue at {rest} what it lists"))?;
-        let info = ExchangeInfo::decode(Venue::BinanceSpot, &body)
-            .with_context(|| format!("exchangeInfo of the venue at {rest}"))?;
         let differences = info.check_against(&table);
         if !differences.is_empty() {
             let lines: Vec<String> =
@@ -184,57 +182,6 @@ fn client_config(ca_file: Option<&String>) -> anyhow::Result<Arc<ClientConfig>> 
     let Some(path) = ca_file else { return Ok(tls::client_config(TlsRoots::WebPki)?) };
     let pem = std::fs::read(path).with_context(|| format!("read wire.ca_file {path}"))?;
     tls::client_config(TlsRoots::Pem(&pem)).with_context(|| format!("wire.ca_file {path}"))
-}
-
-/// What became of the one request.
-#[derive(Default)]
-struct Waiter {
-    answer: Option<Result<Vec<u8>, String>>,
-}
-
-impl Handler for Waiter {
-    fn frame(&mut self, _session: SessionId, _frame: Frame<'_>) {}
-
-    fn changed(&mut self, _session: SessionId, _event: &SessionEvent) {}
-
-    fn answered(&mut self, _http: HttpId, _token: u64, answer: HttpAnswer<'_>) {
-        self.answer = Some(match answer {
-            HttpAnswer::Response { status: 200, body, .. } => Ok(body.to_vec()),
-            HttpAnswer::Response { status, body, .. } => {
-                let shown = String::from_utf8_lossy(&body[..body.len().min(200)]).to_string();
-                Err(format!("HTTP status {status}: {shown}"))
-            }
-            HttpAnswer::Failed { why, .. } => Err(why.to_string()),
-        });
-    }
-}
-
-/// One GET, waited for within a bound. Before the session starts there is nothing else to do.
-fn get(
-    base: &str,
-    target: &str,
-    tls: Option<&Arc<ClientConfig>>,
-    clock: &Clock,
-) -> anyhow::Result<Vec<u8>> {
-    let mut poller = Poller::new()?;
-    let settings = HttpConfig {
-        tls: tls.cloned(),
-        body_size_bytes_max: binance::info::BODY_SIZE_BYTES_MAX,
-        ..HttpConfig::default()
-    };
-    let http = poller.add_http(Endpoint::resolve_http(base)?, settings)?;
-    let deadline_ns = clock.now_ns() + INFO_WAIT_NS_MAX;
-    let request =
-        HttpRequest { token: 1, method: "GET", target, headers: &[], body: &[], deadline_ns };
-    poller.request(http, &request)?;
-    let mut waiter = Waiter::default();
-    while clock.now_ns() < deadline_ns + INFO_WAIT_NS_MAX {
-        poller.run_once(TURN, clock, &mut waiter)?;
-        if let Some(answer) = waiter.answer.take() {
-            return answer.map_err(|why| anyhow!("{base}{target}: {why}"));
-        }
-    }
-    Err(anyhow!("{base}{target}: no answer"))
 }
 
 #[cfg(test)]

@@ -59,6 +59,7 @@ impl LocalVenue {
             .args(["venue", "--listen", "127.0.0.1:0", "--json", "--exit-with-parent"])
             .args(["--seed", &settings.seed.to_string()])
             .args(["--speed", &settings.speed_percent.to_string()])
+            .args(["--fee-ppm", &settings.fee_ppm.to_string()])
             .arg("--state")
             .arg(dir);
         if let Some(faults) = &settings.faults_file {

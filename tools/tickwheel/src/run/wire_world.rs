@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use binance::endpoints::Endpoints;
-use binance::feed::{FeedLink, FeedLinkConfig, FeedPolicy, Stream};
+use binance::feed::{FeedLink, FeedLinkConfig, FeedPolicy, SegmentTap, Stream};
 use binance::info::{ExchangeInfo, RateLimitKind};
 use binance::orders::config::{Rules, listings};
 use binance::orders::link::{OrderLink, OrderLinkConfig, Requests};
@@ -30,6 +30,7 @@ use engine::stats::{CounterId, StatsHandle, ThreadState};
 use wire::endpoint::Endpoint;
 use wire::http::HttpConfig;
 use wire::poller::Turn;
+use wire::segments::{SegmentConfig, SegmentRecorder};
 use wire::session::SessionConfig;
 
 use super::connected::{Connected, Credentials};
@@ -146,7 +147,9 @@ fn run_feed(mut feed: FeedLink, mut producer: InboundProducer, hands: &Hands) {
             }
         }
     }
-    feed.stop(clock, &mut producer);
+    if let Err(error) = feed.stop(clock, &mut producer) {
+        stats.error(1, clock.now_ns(), format_args!("end of the recording: {error}"));
+    }
     if let Some(heartbeat) = heartbeat {
         heartbeat.set_state(ThreadState::Stopped, clock.now_ns());
     }
@@ -277,8 +280,9 @@ fn feed_link(
     settings.seed = wire.local.seed;
     let mut link = FeedLink::new(settings, table).context("market data")?;
     if let Some(dir) = &section.record_dir {
-        let tap = super::record_tap::RecordTap::create(Path::new(dir))?;
-        link = link.with_tap(Box::new(tap));
+        let recorder = SegmentRecorder::create(Path::new(dir), SegmentConfig::default())
+            .with_context(|| format!("wire.feed.record_dir = \"{dir}\""))?;
+        link = link.with_tap(Box::new(SegmentTap::new(recorder)));
     }
     Ok(link)
 }

@@ -152,6 +152,10 @@ fn what_is_out_of_the_ordinary_is_left_to_the_tape() {
         &combined("btc\\u0075sdt@trade", SPOT_TRADE),
         &combined("btc\u{e9}@trade", SPOT_TRADE),
         &combined("btc\u{1f}@trade", SPOT_TRADE),
+        // In the word that holds the closing quote, too.
+        &combined("x\u{1f}", SPOT_TRADE),
+        &combined("x\u{e9}", SPOT_TRADE),
+        &combined("x\\/", SPOT_TRADE),
     ] {
         check(frame, [false, false]);
     }

@@ -5,6 +5,7 @@ use engine::instrument::Venue;
 use proptest::prelude::*;
 
 use super::super::config::{FeedLinkConfig, FeedPolicy};
+use super::super::line::LineState;
 use super::rig::{MS_NS, Rig, config};
 
 /// Lines of two sources.
@@ -112,7 +113,7 @@ impl Network {
                     }
                 }
             }
-            Step::Open(side) => self.open_wanted(rig, side),
+            Step::Open(side) => Network::open_wanted(rig, side),
             Step::Snapshot(back) if !rig.fetches.is_empty() => {
                 rig.answer(rig.world.last_id().saturating_sub(back));
             }
@@ -143,8 +144,7 @@ impl Network {
     }
 
     /// Opens the connections that the machine wants.
-    fn open_wanted(&mut self, rig: &mut Rig, side: usize) {
-        use super::super::line::LineState;
+    fn open_wanted(rig: &mut Rig, side: usize) {
         for line in [LINES[side], LINES[side] + 1] {
             let is_wanted = rig.machine.state.lines[line].state == LineState::Connecting;
             if is_wanted && !rig.open[line] {
@@ -170,7 +170,7 @@ fn run(venue: Venue, policy: FeedPolicy, steps: &[Step]) -> u64 {
     // The trouble is over: everything opens, arrives in order, and snapshots are fresh.
     for _ in 0..400 {
         for side in 0..2 {
-            network.open_wanted(&mut rig, side);
+            Network::open_wanted(&mut rig, side);
         }
         network.step(&mut rig, &Step::Update);
         for side in 0..2 {

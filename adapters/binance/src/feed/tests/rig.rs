@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 
 use engine::book::Book as _;
-use engine::event::{BookState, Event, Kind, Side, flags, market};
+use engine::event::{BookState, Event, Kind, NO_INSTRUMENT, Side, flags, market};
 use engine::feed::{Feed, FeedConfig};
 use engine::instrument::{Instrument, InstrumentTable, Venue};
 use engine::market::Market;
@@ -165,6 +165,8 @@ pub(super) struct Rig {
     /// Commands to connections, in short.
     pub(super) ordered: Vec<String>,
     pub(super) live_check_count: u64,
+    /// Connections told, in short: line and what became of it.
+    pub(super) changes: Vec<String>,
 }
 
 impl Rig {
@@ -188,6 +190,7 @@ impl Rig {
             told: Vec::new(),
             ordered: Vec::new(),
             live_check_count: 0,
+            changes: Vec::new(),
         };
         for price in [50, 49, 48] {
             rig.world.change((false, price, 5));
@@ -283,6 +286,10 @@ impl Rig {
     fn hear(&mut self, event: Event) {
         if event.kind == Kind::FEED {
             let code = engine::event::FeedCode::from_code(event.code).unwrap();
+            if event.instrument == NO_INSTRUMENT {
+                self.changes.push(format!("{} {code:?}", event.id - 1).to_lowercase());
+                return;
+            }
             self.told.push(format!("{code:?}").to_lowercase());
         }
         if event.kind == Kind::QUARANTINE {

@@ -270,6 +270,27 @@ fn an_old_connection_is_replaced_without_a_gap() {
 }
 
 #[test]
+fn the_core_hears_of_every_connection_also_of_those_that_no_book_needs() {
+    let config = FeedLinkConfig {
+        mute_ns_max: [SECOND_NS, 0, 0],
+        ..config(Venue::BinanceSpot, FeedPolicy::BetterOfAll)
+    };
+    let mut rig = Rig::new(&config);
+    rig.bring_up(&[PRIMARY, FALLBACK]);
+    rig.sink.is_full = true;
+    rig.cut(FALLBACK);
+    rig.open(FALLBACK);
+    rig.sink.is_full = false;
+    rig.pass(1_200 * MS_NS);
+    assert_eq!(
+        rig.changes.join(", "),
+        "0 connected, 2 connected, 2 disconnected, 2 connected, \
+         0 mute, 0 disconnected, 2 mute, 2 disconnected"
+    );
+    assert_eq!(rig.machine.status().change_lost_count, 0);
+}
+
+#[test]
 fn a_successor_that_is_ahead_waits_for_the_old_connection() {
     let mut rig = rig(FeedPolicy::PrimaryOnly);
     rig.bring_up(&[PRIMARY]);
@@ -358,6 +379,36 @@ fn bad_frames_are_told_and_not_published() {
     let update = rig.next_update();
     rig.frame(PRIMARY, &update);
     assert!(rig.is_live());
+}
+
+#[test]
+fn ids_that_lie_do_not_stop_the_stream() {
+    let mut rig = rig(FeedPolicy::PrimaryOnly);
+    rig.bring_up(&[PRIMARY]);
+    let now_ns = rig.now_ns;
+    rig.frame(PRIMARY, &trade(1, 55, now_ns));
+    rig.frame(PRIMARY, &trade(3_000_000_000, 55, now_ns));
+    assert_eq!(rig.told(), "refused id-jump x1");
+    rig.frame(PRIMARY, &trade(2, 55, now_ns));
+    assert_eq!(rig.machine.status().symbols[0].counts.trade_count, 2);
+    // Not far enough to be found at once: a gap, and no snapshot ever reaches it.
+    let lie = rig.next_update();
+    let far = lie.replace("\"U\":9,\"u\":10", "\"U\":900,\"u\":1000");
+    assert_ne!(far, lie);
+    rig.frame(PRIMARY, &far);
+    assert_eq!(rig.told(), "book gap");
+    let mut turn_count = 0;
+    while !rig.is_live() {
+        turn_count += 1;
+        assert!(turn_count < 200, "{:?}", rig.machine.status());
+        let update = rig.next_update();
+        rig.frame(PRIMARY, &update);
+        rig.pass(100 * MS_NS);
+        while !rig.fetches.is_empty() {
+            rig.answer(rig.world.last_id());
+        }
+    }
+    assert_eq!(rig.told(), "connected, book empty, book live");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::answer::{self, Place, RefusalData, ServerTime, Usage};
 use crate::errors::{Reason, Retry, Verdict, judge};
+use crate::orders::tracked::LegState;
 use crate::user::{self, UserEvent};
 
 use super::{Ask, Courier, Flight, LineId, MS_NS, Machine, Sample, Way};
@@ -70,12 +71,12 @@ impl Machine {
         let status = head.status.unwrap_or(0);
         match head.error {
             None if status == 200 => {
-                self.answered(token, Outcome::Done(frame, Place::Frame), receive_ns, courier);
+                self.answered(token, &Outcome::Done(frame, Place::Frame), receive_ns, courier);
             }
             Some(error) => self.refused(token, status, &error, receive_ns, courier),
             None => {
                 let lost = Outcome::Lost { may_have_been_sent: true };
-                self.answered(token, lost, receive_ns, courier);
+                self.answered(token, &lost, receive_ns, courier);
             }
         }
     }
@@ -93,16 +94,14 @@ impl Machine {
             self.budget.pause(receive_ns.saturating_add(seconds.saturating_mul(1_000_000_000)));
         }
         if status == 200 {
-            return self.answered(token, Outcome::Done(body, Place::Body), receive_ns, courier);
+            return self.answered(token, &Outcome::Done(body, Place::Body), receive_ns, courier);
         }
-        match answer::refusal(body) {
-            Ok(error) => self.refused(token, status, &error, receive_ns, courier),
-            Err(_) => {
-                let verdict = judge(status, 0, "");
-                let refused = Refused { code: i64::from(status), verdict, data: None };
-                self.answered(token, Outcome::Refused(refused), receive_ns, courier);
-            }
+        if let Ok(error) = answer::refusal(body) {
+            return self.refused(token, status, &error, receive_ns, courier);
         }
+        let verdict = judge(status, 0, "");
+        let refused = Refused { code: i64::from(status), verdict, data: None };
+        self.answered(token, &Outcome::Refused(refused), receive_ns, courier);
     }
 
     /// A REST request failed on its way.
@@ -113,7 +112,7 @@ impl Machine {
         now_ns: u64,
         courier: &mut dyn Courier,
     ) {
-        self.answered(token, Outcome::Lost { may_have_been_sent }, now_ns, courier);
+        self.answered(token, &Outcome::Lost { may_have_been_sent }, now_ns, courier);
     }
 
     /// The venue says how much of its limits is used.
@@ -140,13 +139,13 @@ impl Machine {
             self.note_error(format!("refused with {}: {}", error.code, error.msg.get()));
         }
         let refused = Refused { code: error.code, verdict, data };
-        self.answered(token, Outcome::Refused(refused), now_ns, courier);
+        self.answered(token, &Outcome::Refused(refused), now_ns, courier);
     }
 
     fn answered(
         &mut self,
         token: u64,
-        outcome: Outcome<'_>,
+        outcome: &Outcome<'_>,
         now_ns: u64,
         courier: &mut dyn Courier,
     ) {
@@ -157,7 +156,7 @@ impl Machine {
         if matches!(flight.way, Way::Line(_)) && !matches!(outcome, Outcome::Lost { .. }) {
             self.sample(Sample::RoundTrip(now_ns.saturating_sub(flight.sent_ns)));
         }
-        if let Outcome::Refused(refused) = &outcome
+        if let Outcome::Refused(refused) = outcome
             && refused.verdict == Verdict::Transient(Retry::Clock)
             && !flight.again
             && !flight.overdue
@@ -170,7 +169,7 @@ impl Machine {
             self.clock_waiters.push((flight.ask, until_ns));
             return;
         }
-        self.dispatch(&flight, &outcome, now_ns, courier);
+        self.dispatch(&flight, outcome, now_ns, courier);
     }
 
     fn dispatch(
@@ -234,10 +233,23 @@ impl Machine {
         self.is_measured = true;
         self.on_measured(line, now_ns, courier);
         for (ask, _) in std::mem::take(&mut self.clock_waiters) {
+            if !self.is_wanted(ask) {
+                continue;
+            }
             if self.ask(ask, true, now_ns, courier).is_err() {
                 self.fail(ask, false, now_ns, courier);
             }
         }
+    }
+
+    /// Whether what a request would make is still waited for; a query may have told otherwise.
+    fn is_wanted(&self, ask: Ask) -> bool {
+        let (Ask::Place { order, generation } | Ask::Replace { order, generation }) = ask else {
+            return true;
+        };
+        let tracked = self.orders.get(&order).filter(|tracked| !tracked.over);
+        let leg = tracked.and_then(|tracked| tracked.leg(generation));
+        leg.is_some_and(|leg| leg.state == LegState::Asked)
     }
 
     /// A request of which nothing more is heard.

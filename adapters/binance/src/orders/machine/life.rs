@@ -244,7 +244,8 @@ impl Machine {
         let (code, terms) = match ended.map(|leg| leg.state) {
             Some(LegState::Ended(end)) => match end.report() {
                 Some(code) => (code, NO_TERMS),
-                None => (ReportCode::Working, (0, told)),
+                // It is filled at its terms, also if the engine waits for others.
+                None => (ReportCode::ReplaceRejected, NO_TERMS),
             },
             Some(LegState::Asked | LegState::Working) => (ReportCode::Working, (0, told)),
             Some(LegState::Absent) | None => (ReportCode::Rejected, NO_TERMS),
@@ -442,9 +443,8 @@ impl Machine {
         let ended = facts.status.and_then(End::from_status);
         let mut revived = false;
         match (leg.state, ended) {
-            (LegState::Ended(_), _) => {}
+            (LegState::Ended(_), _) | (LegState::Working, None) => {}
             (_, Some(end)) => leg.state = LegState::Ended(end),
-            (LegState::Working, None) => {}
             (LegState::Asked | LegState::Absent, None) => {
                 leg.state = LegState::Working;
                 // The engine believes it gone: it must hear of it, so that it can cancel.
@@ -470,6 +470,10 @@ impl Machine {
             tracked.check_at_ns = 0;
         }
         let Some(generation) = tracked.current().filter(|_| !tracked.over) else { return };
+        if tracked.learned {
+            // Neither its generations nor what traded before are known: only a query tells all of it.
+            return self.start_query(order, false, now_ns, courier);
+        }
         let leg = tracked.legs[usize::from(generation) - 1];
         if leg.state == LegState::Asked {
             return;
@@ -529,18 +533,12 @@ impl Machine {
         }
         let Some(tracked) = self.orders.get_mut(&order) else { return };
         let doubt = std::mem::take(&mut tracked.replace_doubt);
-        let told = tracked.told();
         match end.report() {
             Some(code) => self.tell(order, code, 0, NO_TERMS, now_ns),
             None => {
-                // The fills tell it, unless a replace made the engine expect more of the order, or an
-                // earlier life of this program told them.
-                let learned = tracked.learned;
+                // The fills tell it, unless a replace made the engine expect more of the order.
                 if doubt {
                     self.tell(order, ReportCode::ReplaceRejected, 0, NO_TERMS, now_ns);
-                }
-                if doubt || learned {
-                    self.tell(order, ReportCode::Working, 0, (0, told), now_ns);
                 }
             }
         }

@@ -32,6 +32,14 @@ struct Pulled {
     maker: bool,
 }
 
+/// What follows an answer.
+enum Next {
+    /// The next request.
+    Ask(Ask),
+    /// Nothing is left to ask.
+    Tell,
+}
+
 /// A pull on its way.
 #[derive(Debug)]
 pub(super) struct Pull {
@@ -45,6 +53,8 @@ pub(super) struct Pull {
     step: Ask,
     retry_at_ns: u64,
     try_count: u8,
+    /// All was asked; what remains is to learn all of the open orders of an earlier life.
+    is_waiting: bool,
 }
 
 impl Machine {
@@ -60,6 +70,7 @@ impl Machine {
             step,
             retry_at_ns: 0,
             try_count: 0,
+            is_waiting: false,
         });
         self.pull_step(step, now_ns, courier);
     }
@@ -94,6 +105,19 @@ impl Machine {
         {
             self.pull_step(pull.step, now_ns, courier);
         }
+        if self.pull.as_ref().is_none_or(|pull| !pull.is_waiting) {
+            return;
+        }
+        let orders = self.pulled_orders();
+        let tracked = |order: &u64| self.orders.get(order);
+        if orders.iter().filter_map(tracked).any(|order| order.learned && order.query.is_some()) {
+            return;
+        }
+        if orders.iter().filter_map(tracked).any(|order| order.learned) {
+            self.pull_failed(now_ns);
+        } else {
+            self.tell_pull(now_ns, courier);
+        }
     }
 
     pub(super) fn pull_deadline_ns(&self) -> Option<u64> {
@@ -118,22 +142,29 @@ impl Machine {
             Ask::PullOpen { .. } => self.take_open(bytes, *place),
             Ask::PullTrades { listing, .. } => self.take_trades(listing, bytes, *place),
             Ask::PullOrders { listing, .. } => self.take_orders(listing, bytes, *place),
-            _ => self.take_account(bytes, *place),
+            Ask::PullAccount { .. }
+            | Ask::Time { .. }
+            | Ask::Logon { .. }
+            | Ask::Subscribe { .. }
+            | Ask::Place { .. }
+            | Ask::Cancel { .. }
+            | Ask::Replace { .. }
+            | Ask::Status { .. }
+            | Ask::Trades { .. } => self.take_account(bytes, *place),
         };
         match next {
             None => {
                 self.counters.garbage += 1;
                 self.pull_failed(now_ns);
             }
-            Some(None) => self.tell_pull(now_ns, courier),
-            Some(Some(step)) => self.pull_step(step, now_ns, courier),
+            Some(Next::Tell) => self.learn_pulled(now_ns, courier),
+            Some(Next::Ask(step)) => self.pull_step(step, now_ns, courier),
         }
     }
 
-    // Each of these takes an answer and says what to ask next; `Some(None)` when nothing is left to ask,
-    // `None` when the answer was not understood.
+    // Each of these takes an answer and says what to do next; `None` when the answer was not understood.
 
-    fn take_open(&mut self, bytes: &[u8], place: Place) -> Option<Option<Ask>> {
+    fn take_open(&mut self, bytes: &[u8], place: Place) -> Option<Next> {
         let rows = answer::result::<Vec<OrderRow<'_>>>(bytes, place, "the open orders").ok()?;
         let mut open = Vec::new();
         for row in &rows {
@@ -150,7 +181,7 @@ impl Machine {
         let pull = self.pull.as_mut()?;
         pull.open = open;
         let id = pull.id;
-        Some(Some(self.trades_step(id, 0)))
+        Some(Next::Ask(self.trades_step(id, 0)))
     }
 
     fn trades_step(&self, pull: u64, listing: usize) -> Ask {
@@ -160,7 +191,7 @@ impl Machine {
         }
     }
 
-    fn take_trades(&mut self, index: usize, bytes: &[u8], place: Place) -> Option<Option<Ask>> {
+    fn take_trades(&mut self, index: usize, bytes: &[u8], place: Place) -> Option<Next> {
         let rows = answer::result::<Vec<TradeRow<'_>>>(bytes, place, "the trades").ok()?;
         let listing = self.listings.get(index)?;
         let pull = self.pull.as_mut()?;
@@ -185,9 +216,9 @@ impl Machine {
         let is_full = u64::try_from(rows.len()).is_ok_and(|count| ROW_COUNT_MAX <= count);
         if let Some(last) = last.filter(|_| is_full) {
             let from = Some(last.saturating_add(1));
-            return Some(Some(Ask::PullTrades { pull: id, listing: index, from }));
+            return Some(Next::Ask(Ask::PullTrades { pull: id, listing: index, from }));
         }
-        Some(Some(match self.unknown_order(index, 0) {
+        Some(Next::Ask(match self.unknown_order(index, 0) {
             Some(from) => Ask::PullOrders { pull: id, listing: index, from },
             None => self.trades_step(id, index + 1),
         }))
@@ -205,7 +236,7 @@ impl Machine {
             .min()
     }
 
-    fn take_orders(&mut self, index: usize, bytes: &[u8], place: Place) -> Option<Option<Ask>> {
+    fn take_orders(&mut self, index: usize, bytes: &[u8], place: Place) -> Option<Next> {
         let rows = answer::result::<Vec<OrderRow<'_>>>(bytes, place, "the orders").ok()?;
         let listing = self.listings.get(index)?;
         let (price_scale, quantity_scale) = (listing.price_scale, listing.quantity_scale);
@@ -219,7 +250,7 @@ impl Machine {
         let id = self.pull.as_ref()?.id;
         let is_full = u64::try_from(rows.len()).is_ok_and(|count| ROW_COUNT_MAX <= count);
         let next = highest.filter(|_| is_full).map(|highest| highest.saturating_add(1));
-        Some(Some(match next.and_then(|from| self.unknown_order(index, from)) {
+        Some(Next::Ask(match next.and_then(|from| self.unknown_order(index, from)) {
             Some(from) => Ask::PullOrders { pull: id, listing: index, from },
             None => self.trades_step(id, index + 1),
         }))
@@ -246,7 +277,7 @@ impl Machine {
         true
     }
 
-    fn take_account(&mut self, bytes: &[u8], place: Place) -> Option<Option<Ask>> {
+    fn take_account(&mut self, bytes: &[u8], place: Place) -> Option<Next> {
         let account = answer::result::<AccountRows<'_>>(bytes, place, "the account").ok()?;
         let pull = self.pull.as_mut()?;
         for row in &account.balances {
@@ -255,28 +286,46 @@ impl Machine {
                 pull.balances.insert(asset.to_string(), row.total_e8().ok()?);
             }
         }
-        Some(None)
+        Some(Next::Tell)
     }
 
     // Telling.
 
+    /// Orders that are ours are known before their executions are told, with all of their generations.
+    fn learn_pulled(&mut self, now_ns: u64, courier: &mut dyn Courier) {
+        let Some(pull) = &mut self.pull else { return };
+        pull.is_waiting = true;
+        let open = pull.open.clone();
+        for (index, facts) in &open {
+            self.learn_order(*index, facts);
+        }
+        for order in self.pulled_orders() {
+            if self.orders.get(&order).is_some_and(|tracked| tracked.learned) {
+                self.start_query(order, false, now_ns, courier);
+            }
+        }
+        self.watch_pull(now_ns, courier);
+    }
+
+    /// Ours among the open orders of the pull.
+    fn pulled_orders(&self) -> Vec<u64> {
+        let Some(pull) = &self.pull else { return Vec::new() };
+        let id = |(index, facts): &(usize, OrderFacts)| {
+            let instrument = self.listings[*index].instrument;
+            Some(self.venue_ids.get(&(instrument, facts.venue_id))?.0)
+        };
+        pull.open.iter().filter_map(id).collect()
+    }
+
     fn tell_pull(&mut self, now_ns: u64, courier: &mut dyn Courier) {
         let Some(pull) = self.pull.take() else { return };
-        let open = &pull.open;
-        // Orders that are ours are known before their executions are told. The pull is put back for as
-        // long, because the executions say how much of an order was told in an earlier life.
-        let open: Vec<(usize, OrderFacts)> = open.clone();
         let id = pull.id;
-        self.pull = Some(pull);
-        let ours: Vec<bool> =
-            open.iter().map(|(index, facts)| self.learn_order(*index, facts)).collect();
-        let Some(pull) = self.pull.take() else { return };
         let mut touched = Vec::new();
         for (index, trades) in pull.trades.iter().enumerate() {
             self.tell_pulled(index, trades, &mut touched, now_ns);
         }
-        for ((index, facts), is_ours) in open.iter().zip(ours) {
-            self.tell_open(*index, facts, is_ours, now_ns);
+        for (index, facts) in &pull.open {
+            self.tell_open(*index, facts, now_ns);
         }
         self.tell_balances(&pull.balances, now_ns);
         self.tell_link(LinkCode::PullEnd, id, now_ns);
@@ -321,7 +370,7 @@ impl Machine {
         }
     }
 
-    fn tell_open(&mut self, index: usize, facts: &OrderFacts, is_ours: bool, now_ns: u64) {
+    fn tell_open(&mut self, index: usize, facts: &OrderFacts, now_ns: u64) {
         let instrument = self.listings[index].instrument;
         let mut row = VenueOrder {
             instrument,
@@ -331,11 +380,10 @@ impl Machine {
             id: facts.venue_id,
             ours: false,
         };
-        if !is_ours {
-            return self.outbox.push(venue_order(&row), now_ns);
-        }
         let known = self.venue_ids.get(&(instrument, facts.venue_id)).copied();
-        let Some((order, generation)) = known else { return };
+        let Some((order, generation)) = known else {
+            return self.outbox.push(venue_order(&row), now_ns);
+        };
         let Some(tracked) = self.orders.get_mut(&order) else { return };
         tracked.acked = true;
         let is_working = |leg: &crate::orders::tracked::Leg| leg.state == LegState::Working;

@@ -14,7 +14,7 @@ use engine::event::{Event, ReportCode, Side, flags};
 
 use crate::answer::{self, OrderRow, TradeRow};
 use crate::errors::{Reason, Verdict};
-use crate::orders::tracked::{LegState, Query, Tracked};
+use crate::orders::tracked::{Leg, LegState, Query, Tracked};
 
 use super::answers::Outcome;
 use super::{Ask, Courier, Machine};
@@ -55,6 +55,7 @@ impl Machine {
         tracked.query = Some(Query {
             generation: 1,
             by_cancel: false,
+            by_id: false,
             at_ns: 0,
             trades: false,
             try_count: 0,
@@ -68,13 +69,14 @@ impl Machine {
         let generation_max = self.rules.generation_max;
         let Some(tracked) = self.orders.get_mut(&order) else { return };
         let Some(mut query) = tracked.query else { return };
-        while tracked.leg(query.generation).is_some_and(|leg| leg.is_closed()) {
+        while tracked.leg(query.generation).is_some_and(Leg::is_closed) {
             query.generation += 1;
             query.by_cancel = false;
         }
         let is_known = usize::from(query.generation) <= tracked.legs.len();
         let exists = tracked.legs.iter().any(|leg| leg.state != LegState::Absent);
         let probes = tracked.learned && exists && query.generation <= generation_max;
+        query.by_id = tracked.leg(query.generation).is_some_and(|leg| leg.venue_id.is_some());
         query.at_ns = 0;
         query.trades = false;
         tracked.query = Some(query);
@@ -137,11 +139,11 @@ impl Machine {
         let start_ms = self.venue_ms(self.start_ns);
         let Some(tracked) = self.orders.get_mut(&order) else { return };
         let leg = tracked.leg(generation).copied();
-        if leg.is_some_and(|leg| leg.venue_id.is_none() && leg.state != LegState::Asked) {
-            // Somebody else learned of it in the meantime.
-            return self.after_status((order, generation), now_ns, courier);
+        let by_name = !query.by_id;
+        if by_name && leg.is_some_and(|leg| leg.venue_id.is_some()) {
+            // A report or another answer told of it in the meantime.
+            return self.ask_status(order, now_ns, courier);
         }
-        let by_name = leg.is_none_or(|leg| leg.venue_id.is_none());
         let sent_ms = leg.map_or(start_ms, |leg| leg.sent_ms);
         if by_name && !by_cancel && !self.is_settled(sent_ms, timestamp_ms) {
             let at_ns = self.after_ms(self.settled_ms(sent_ms));
@@ -258,9 +260,11 @@ impl Machine {
         if recounts {
             leg.told = 0;
         }
+        let mut total = 0i64;
         for row in rows {
             match row.facts(price_scale, quantity_scale) {
                 Ok(trade) if row.order_id == venue_id => {
+                    total = total.saturating_add(trade.quantity);
                     let was_told = self.trades_seen.contains((instrument, trade.trade_id));
                     let leg = self.orders.get_mut(&order).and_then(|o| o.leg_mut(generation));
                     if let Some(leg) = leg.filter(|_| was_told && recounts) {
@@ -272,13 +276,24 @@ impl Machine {
                 Err(_) => self.counters.garbage += 1,
             }
         }
+        // A fill that a report told may be missing in an older answer that was counted; this one has it.
+        if let Some(leg) = self.orders.get_mut(&order).and_then(|o| o.leg_mut(generation)) {
+            leg.told = leg.told.max(total);
+        }
     }
 
     /// All generations are known.
     fn conclude(&mut self, order: u64, now_ns: u64, courier: &mut dyn Courier) {
         let Some(tracked) = self.orders.get_mut(&order) else { return };
         let for_engine = tracked.query.take().is_some_and(|query| query.for_engine);
-        tracked.learned = false;
+        if for_engine {
+            // Whoever asks is in doubt of the terms too; they are told again.
+            tracked.engine_legs = 1;
+        }
+        // Of an earlier life it is not known whether a replace was on its way; no later generation was found.
+        tracked.replace_doubt |= std::mem::take(&mut tracked.learned) && for_engine;
+        // Whoever finds it knows that it was accepted.
+        tracked.acked = true;
         let told = tracked.told();
         let state =
             tracked.current().and_then(|g| tracked.leg(g)).map(|leg| (leg.state, leg.price));
@@ -294,7 +309,6 @@ impl Machine {
                 let generation = tracked.current().unwrap_or(1);
                 let doubt = std::mem::take(&mut tracked.replace_doubt);
                 let is_newer = tracked.engine_legs < usize::from(generation);
-                tracked.acked = true;
                 if doubt && !is_newer {
                     self.tell(order, ReportCode::ReplaceRejected, 0, NO_TERMS, now_ns);
                 }
@@ -305,11 +319,8 @@ impl Machine {
             }
             Some((LegState::Ended(_), _)) => {
                 // A full fill of which nothing is left to tell would otherwise be no answer.
-                tracked.learned = for_engine;
+                tracked.replace_doubt |= for_engine;
                 self.settle(order, now_ns, courier);
-                if let Some(tracked) = self.orders.get_mut(&order) {
-                    tracked.learned = false;
-                }
             }
             Some((LegState::Asked | LegState::Absent, _)) => self.become_unknown(order, now_ns),
         }

@@ -76,7 +76,7 @@ impl Socket {
 
     /// Reads some bytes; false at the end.
     fn fill(&mut self) -> bool {
-        let mut bytes = [0; 65536];
+        let mut bytes = vec![0; 65536];
         match self.stream.read(&mut bytes) {
             Ok(0) => false,
             Ok(count) => {
@@ -145,7 +145,7 @@ impl Socket {
             match self.next() {
                 Got::Text(text) => return serde_json::from_str(&text).unwrap(),
                 Got::Ping => {}
-                other => panic!("{other:?}"),
+                other @ (Got::Close(_) | Got::Garbage | Got::End { .. }) => panic!("{other:?}"),
             }
         }
     }
@@ -166,7 +166,7 @@ impl Socket {
             frame.push(0x80 | u8::try_from(text.len()).unwrap());
         } else {
             let size = u16::try_from(text.len()).unwrap();
-            frame.push(0x80 | 126);
+            frame.push(0xfe);
             frame.push(u8::try_from(size >> 8).unwrap());
             frame.push(u8::try_from(size & 0xff).unwrap());
         }
@@ -176,7 +176,7 @@ impl Socket {
     }
 
     /// Sends a request of the WS API without waiting; its id.
-    pub(crate) fn call(&mut self, method: &str, params: Value) -> u64 {
+    pub(crate) fn call(&mut self, method: &str, params: &Value) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
         self.send(&json!({ "id": id, "method": method, "params": params }).to_string());
@@ -184,7 +184,7 @@ impl Socket {
     }
 
     /// Sends a request of the WS API and waits for its answer.
-    pub(crate) fn ask(&mut self, method: &str, params: Value) -> Value {
+    pub(crate) fn ask(&mut self, method: &str, params: &Value) -> Value {
         let id = self.call(method, params);
         loop {
             let value = self.json();
@@ -292,7 +292,7 @@ impl Http {
             if let Some(answer) = self.take() {
                 return Some(answer);
             }
-            let mut bytes = [0; 65536];
+            let mut bytes = vec![0; 65536];
             match self.stream.read(&mut bytes) {
                 Ok(count) if 0 < count => self.buffer.extend_from_slice(&bytes[..count]),
                 Ok(_) | Err(_) => return None,

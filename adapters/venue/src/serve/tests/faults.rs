@@ -59,7 +59,7 @@ fn listener() -> (RunningVenue, Socket) {
 
 /// What a listener hears of so many trades when this fault sits on its first frame.
 #[track_caller]
-fn hears(action: Action, total: i64, expected: &[i64]) {
+fn hears(action: &Action, total: i64, expected: &[i64]) {
     let (venue, mut socket) = listener();
     let id = venue.handle.add_fault(at(Place::Stream, action.clone()));
     for number in 1..=total {
@@ -73,17 +73,17 @@ fn hears(action: Action, total: i64, expected: &[i64]) {
 
 #[test]
 fn frames_are_dropped_doubled_swapped_skipped_and_late() {
-    hears(Action::Drop { accepted: false }, 3, &[2, 3]);
-    hears(Action::Duplicate { copy_count: 2 }, 2, &[1, 1, 1, 2]);
-    hears(Action::Reorder { wait_ns: 5_000 * MS }, 3, &[2, 1, 3]);
-    hears(Action::Reorder { wait_ns: MS }, 1, &[1]);
-    hears(Action::Gap { frame_count: 2 }, 4, &[3, 4]);
-    hears(Action::Delay { wait_ns: 5 * MS }, 3, &[1, 2, 3]);
+    hears(&Action::Drop { accepted: false }, 3, &[2, 3]);
+    hears(&Action::Duplicate { copy_count: 2 }, 2, &[1, 1, 1, 2]);
+    hears(&Action::Reorder { wait_ns: 5_000 * MS }, 3, &[2, 1, 3]);
+    hears(&Action::Reorder { wait_ns: MS }, 1, &[1]);
+    hears(&Action::Gap { frame_count: 2 }, 4, &[3, 4]);
+    hears(&Action::Delay { wait_ns: 5 * MS }, 3, &[1, 2, 3]);
 }
 
 /// How a listener's connection ends when this fault sits on its second frame.
 #[track_caller]
-fn ends(action: Action, expected: &Got) {
+fn ends(action: &Action, expected: &Got) {
     let (venue, mut socket) = listener();
     venue.handle.add_fault(at(Place::Stream, action.clone()).nth(2));
     trade(&venue, 1);
@@ -94,9 +94,9 @@ fn ends(action: Action, expected: &Got) {
 
 #[test]
 fn connections_are_cut_between_and_within_frames() {
-    ends(Action::Cut { accepted: false, scope: OWN }, &Got::End { in_frame: false });
-    ends(Action::Half { scope: OWN }, &Got::End { in_frame: true });
-    ends(Action::Expire { scope: OWN }, &Got::Close(1008));
+    ends(&Action::Cut { accepted: false, scope: OWN }, &Got::End { in_frame: false });
+    ends(&Action::Half { scope: OWN }, &Got::End { in_frame: true });
+    ends(&Action::Expire { scope: OWN }, &Got::Close(1008));
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn an_order_is_refused_before_it_is_accepted_or_after() {
     let (mut socket, signer) = ws_api(&venue);
     for (action, count) in [(refused(503, -1000, false), 0), (refused(503, -1006, true), 1)] {
         venue.handle.add_fault(on_place(action));
-        let answer = socket.ask("order.place", signer.params(&limit("BUY", "61000.00", "w")));
+        let answer = socket.ask("order.place", &signer.params(&limit("BUY", "61000.00", "w")));
         assert_eq!(answer["status"], 503, "{answer}");
         assert_eq!(order_count(&venue), count);
     }
@@ -167,7 +167,7 @@ fn limits_carry_the_time_to_wait() {
     }
     venue.handle.add_fault(on_place(refused(429, -1003, false)).by(Channel::WsApi));
     let mut socket = Socket::open(&venue.urls.rest, "/ws-api/v3");
-    let answer = socket.ask("order.place", signer.params(&limit("BUY", "61000.00", "w")));
+    let answer = socket.ask("order.place", &signer.params(&limit("BUY", "61000.00", "w")));
     assert_eq!(answer["status"], 429, "{answer}");
     assert!(answer["error"]["data"]["retryAfter"].is_u64(), "{answer}");
     assert_eq!(order_count(&venue), 0);
@@ -183,10 +183,10 @@ fn an_answer_never_comes_though_the_order_lives() {
     assert!(http.is_silent());
     let (mut socket, _) = ws_api(&venue);
     let params = signer.params(&limit("BUY", "61000.00", "w"));
-    let id = socket.call("order.place", params);
+    let id = socket.call("order.place", &params);
     assert_eq!(event(&mut socket, "executionReport")["c"], "w");
     assert_eq!(order_count(&venue), 2);
-    let answer = socket.ask("ping", Value::Null);
+    let answer = socket.ask("ping", &Value::Null);
     assert_ne!(answer["id"], id);
 }
 
@@ -197,7 +197,7 @@ fn a_connection_is_cut_before_and_after_the_order_is_accepted() {
     for (accepted, count) in [(false, 0), (true, 1)] {
         let (mut socket, _) = ws_api(&venue);
         venue.handle.add_fault(on_place(Action::Cut { accepted, scope: OWN }));
-        socket.call("order.place", signer.params(&limit("BUY", "61000.00", "w")));
+        socket.call("order.place", &signer.params(&limit("BUY", "61000.00", "w")));
         assert_eq!(socket.end(), Got::End { in_frame: false });
         assert_eq!(order_count(&venue), count);
         venue.handle.add_fault(on_place(Action::Cut { accepted: false, scope: OWN }));
@@ -213,15 +213,15 @@ fn the_report_comes_before_the_answer_and_doubled_answers_come_twice() {
     let venue = start(still());
     let (mut socket, signer) = ws_api(&venue);
     venue.handle.add_fault(on_place(Action::Reorder { wait_ns: 5_000 * MS }));
-    let id = socket.call("order.place", signer.params(&limit("BUY", "61000.00", "w")));
+    let id = socket.call("order.place", &signer.params(&limit("BUY", "61000.00", "w")));
     assert_eq!(socket.json()["event"]["e"], "executionReport");
     assert_eq!(socket.json()["id"], id);
     assert_eq!(event(&mut socket, "outboundAccountPosition")["e"], "outboundAccountPosition");
     venue.handle.add_fault(on_place(Action::Duplicate { copy_count: 1 }));
-    let id = socket.call("order.place", signer.params(&limit("BUY", "61001.00", "x")));
+    let id = socket.call("order.place", &signer.params(&limit("BUY", "61001.00", "x")));
     assert_eq!([&socket.json()["id"], &socket.json()["id"]], [id, id]);
     venue.handle.add_fault(on_place(Action::Delay { wait_ns: 5 * MS }));
-    let id = socket.call("order.place", signer.params(&limit("BUY", "61002.00", "y")));
+    let id = socket.call("order.place", &signer.params(&limit("BUY", "61002.00", "y")));
     assert_eq!(event(&mut socket, "executionReport")["c"], "x");
     assert_eq!(event(&mut socket, "executionReport")["c"], "y");
     let answer = std::iter::repeat_with(|| socket.json()).find(|value| value["id"] == id);
@@ -235,7 +235,7 @@ fn reports_are_lost_and_doubled_by_their_name() {
     let user = |name: &str, action| Fault::new(Place::User, name, action);
     venue.handle.add_fault(user("executionReport/NEW", Action::Drop { accepted: false }));
     venue.handle.add_fault(user("executionReport/TRADE", Action::Duplicate { copy_count: 1 }));
-    socket.ask("order.place", signer.params(&limit("BUY", "61000.00", "w")));
+    socket.ask("order.place", &signer.params(&limit("BUY", "61000.00", "w")));
     submit(&venue, Side::Sell, 61_000, ONE / 100);
     let first = event(&mut socket, "executionReport");
     assert_eq!(first["X"], "FILLED");
@@ -290,7 +290,7 @@ fn a_restart_keeps_accounts_and_loses_connections() {
     let venue = start(still());
     let (mut socket, signer) = ws_api(&venue);
     submit(&venue, Side::Sell, 63_000, ONE);
-    socket.ask("order.place", signer.params(&limit("BUY", "61000.00", "w")));
+    socket.ask("order.place", &signer.params(&limit("BUY", "61000.00", "w")));
     let before = venue.handle.inspect();
     venue.handle.affect(&Action::Restart);
     assert_eq!(socket.end(), Got::End { in_frame: false });
@@ -325,11 +325,11 @@ fn a_shutdown_is_announced_on_every_kind_of_connection() {
 fn a_deaf_server_hears_later() {
     let venue = start(still());
     let mut socket = Socket::open(&venue.urls.rest, "/ws-api/v3");
-    socket.ask("ping", Value::Null);
+    socket.ask("ping", &Value::Null);
     venue.handle.affect(&Action::Deaf { wait_ns: 60 * MS, scope: Scope::WsApi });
     let mut http = Http::open(&venue);
     http.ask("GET", "/api/v3/ping", "");
-    let id = socket.call("ping", Value::Null);
+    let id = socket.call("ping", &Value::Null);
     assert!(socket.is_silent());
     assert_eq!(socket.json()["id"], id);
 }

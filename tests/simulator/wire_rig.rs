@@ -105,10 +105,8 @@ impl RigConfig {
     }
 }
 
-/// Prices of the still market.
-pub const BID: i64 = 61_780 * ONE;
-/// See there.
-pub const ASK: i64 = 61_801 * ONE;
+/// Bid and ask of the still market, by symbol.
+const STILL_PRICES: [[i64; 2]; 2] = [[61_780 * ONE, 61_801 * ONE], [2_680 * ONE, 2_681 * ONE]];
 
 /// An engine, a venue and what happens to them.
 #[derive(Debug)]
@@ -124,8 +122,8 @@ pub struct Rig {
     desk: Desk,
     dir: TempDir,
     before: Inspection,
-    /// Orders of the still market: bid, ask, and the one that stirs.
-    still: [Option<FlowId>; 3],
+    /// Orders of the still market, by symbol: bid, ask, and the one that stirs.
+    still: [[Option<FlowId>; 3]; 2],
     stir_ns: u64,
 }
 
@@ -162,7 +160,7 @@ impl Rig {
             desk,
             dir,
             before,
-            still: [None; 3],
+            still: [[None; 3]; 2],
             stir_ns: 0,
         };
         rig.stir();
@@ -231,15 +229,7 @@ impl Rig {
     /// Whether the engine may trade.
     pub fn is_ready(&self) -> bool {
         let side = self.engine();
-        let books = side.pipeline.market().iter().take(self.live_count_wanted());
-        self.is_unlocked() && books.into_iter().all(|(_, market)| market.is_live())
-    }
-
-    fn live_count_wanted(&self) -> usize {
-        match self.config.market {
-            RigMarket::Still => 1,
-            RigMarket::Generated { .. } => 2,
-        }
+        self.is_unlocked() && side.pipeline.market().iter().all(|(_, market)| market.is_live())
     }
 
     fn is_unlocked(&self) -> bool {
@@ -288,18 +278,23 @@ impl Rig {
         self.stir_ns = now_ns + STIR_INTERVAL_NS;
         let mut still = self.still;
         self.venue.handle.with_exchange(|exchange, now_ns| {
-            let rows = [(Side::Buy, BID, 50 * ONE), (Side::Sell, ASK, 50 * ONE)];
-            for (place, (side, price, quantity)) in still.iter_mut().zip(rows) {
-                if place.is_none_or(|id| exchange.flow_remaining(id) < 10 * ONE) {
-                    let order = FlowOrder { side, price, quantity, kind: FlowKind::Limit };
-                    *place = exchange.submit(SymbolIndex(0), &order, now_ns).id;
+            for (symbol, (still, [bid, ask])) in still.iter_mut().zip(STILL_PRICES).enumerate() {
+                let symbol = SymbolIndex(symbol);
+                let rows = [(Side::Buy, bid), (Side::Sell, ask)];
+                for (place, (side, price)) in still.iter_mut().zip(rows) {
+                    if place.is_none_or(|id| exchange.flow_remaining(id) < 10 * ONE) {
+                        let (quantity, kind) = (50 * ONE, FlowKind::Limit);
+                        let order = FlowOrder { side, price, quantity, kind };
+                        *place = exchange.submit(symbol, &order, now_ns).id;
+                    }
                 }
-            }
-            let gone = still[2].take().is_some_and(|id| exchange.cancel_flow(id, now_ns));
-            if !gone {
-                let (side, price) = (Side::Buy, 60_000 * ONE);
-                let order = FlowOrder { side, price, quantity: ONE, kind: FlowKind::Limit };
-                still[2] = exchange.submit(SymbolIndex(0), &order, now_ns).id;
+                let gone = still[2].take().is_some_and(|id| exchange.cancel_flow(id, now_ns));
+                if !gone {
+                    let (side, price) = (Side::Buy, bid / 100 * 97);
+                    let (quantity, kind) = (ONE, FlowKind::Limit);
+                    let order = FlowOrder { side, price, quantity, kind };
+                    still[2] = exchange.submit(symbol, &order, now_ns).id;
+                }
             }
         });
         self.still = still;

@@ -17,10 +17,13 @@ pub mod links;
 mod look;
 pub mod puppet;
 pub mod runs;
+pub mod storm;
 
 use engine::clock::Clock;
 use engine::event::order::ReportCode;
 use engine::event::{CommandCode, Event, Kind, LockReason, OrderState, session};
+use engine::pipeline::recovery::{self, RecoveryError};
+use journal::RecoverError;
 use tempfile::TempDir;
 use venue::exchange::{FlowId, FlowKind, FlowOrder, Inspection};
 use venue::fault::{Action, Fault, FaultId};
@@ -338,8 +341,19 @@ impl Rig {
     /// Starts it again from its journal.
     pub fn revive(&mut self) -> Result<(), String> {
         let (dir, desk) = (self.dir.path(), &self.desk);
-        let recovered = engine::pipeline::recovery::recover(dir, &mut |m| desk.build(m))
-            .map_err(|error| format!("recovery: {error}"))?;
+        let start_ns = self.clock.now_ns();
+        let recovered = loop {
+            match recovery::recover(dir, &mut |manifest| desk.build(manifest)) {
+                Ok(recovered) => break recovered,
+                // The helper thread of the dead writer still lives in this process, for a moment.
+                Err(RecoveryError::Journal(RecoverError::Locked(_)))
+                    if self.clock.now_ns() - start_ns < BOUND_NS =>
+                {
+                    std::thread::yield_now();
+                }
+                Err(error) => return Err(format!("recovery: {error}")),
+            }
+        };
         let place = (dir, Some(recovered));
         let side = EngineSide::start(&self.config, desk, place, &self.venue, &self.clock)?;
         self.side = Some(side);

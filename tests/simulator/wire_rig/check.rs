@@ -19,7 +19,7 @@ use venue::order::Status;
 use venue::{AccountIndex, Side as VenueSide};
 
 /// Records at the end of a story.
-const STORY_COUNT: usize = 100;
+const STORY_COUNT: usize = 400;
 /// The venue's units in one 1e-8 of a price with two places: none is lost.
 const PRICE_FACTOR: i64 = 1_000_000;
 /// Units of 1e-12 in one of 1e-8.

@@ -31,6 +31,8 @@ pub enum Move {
     Take = 104,
     /// A sell that takes at once.
     Sell = 105,
+    /// A buy far below the market that is over at once.
+    Probe = 106,
 }
 
 /// See the module.
@@ -115,6 +117,12 @@ impl Strategy for Puppet {
             }
             104 => intents.order(&self.intent(Side::Buy, 6_181_000, OrderTerms::LIMIT_IOC)),
             105 => intents.order(&self.intent(Side::Sell, 6_177_000, OrderTerms::LIMIT_IOC)),
+            106 => {
+                let Some(market) = view.market.get(0) else { return };
+                let intent = self.intent(Side::Buy, 0, OrderTerms::LIMIT_IOC);
+                let price = market.top.bid_price / 1_000 * 999;
+                intents.order(&OrderIntent { price, ..intent });
+            }
             _ => {}
         }
     }

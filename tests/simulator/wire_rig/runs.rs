@@ -21,6 +21,13 @@ const RULE_COUNT_MAX: u64 = 6;
 /// Most blows and deaths of a plan.
 const BLOW_COUNT_MAX: u64 = 4;
 
+/// How far the venue's clock jumps.
+const CLOCK_MS: i64 = 400;
+/// What order entry is told to expect of the venue's clock in runs in which it jumps. A clock that goes
+/// back by more can accept an order that waited in a socket after the venue said that it is not there;
+/// no client can know that.
+const CLOCK_ERROR_NS: u64 = 850 * MS_NS;
+
 /// A run that ended well.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
@@ -139,7 +146,7 @@ fn stroke(random: &mut Random) -> Stroke {
         2 => ("slow reader", Action::Deaf { wait_ns: wait_ns(random), scope }),
         3 => ("half a frame", Action::Half { scope }),
         4 => ("garbage", Action::Garbage { kind: garbage(random), scope }),
-        5 => ("wrong clock", Action::Clock { offset_ms: random.between(-1_500, 1_500) }),
+        5 => ("wrong clock", Action::Clock { offset_ms: random.between(-CLOCK_MS, CLOCK_MS) }),
         6 => ("venue restart", Action::Restart),
         7 => ("24 h disconnect", Action::Expire { scope }),
         8 => ("shutdown", Action::Shutdown { wait_ns: wait_ns(random) }),
@@ -167,6 +174,10 @@ impl Plan {
             (0..random.below(BLOW_COUNT_MAX)).map(|_| (random.below(span_ns), stroke(&mut random)));
         let mut strokes: Vec<(u64, Stroke)> = strokes.collect();
         strokes.sort_by_key(|(at_ns, _)| *at_ns);
+        let is_clock = |stroke: &Stroke| matches!(stroke, Stroke::Venue(_, Action::Clock { .. }));
+        if strokes.iter().any(|(_, stroke)| is_clock(stroke)) {
+            config.links.rules.clock_error_ns_max = CLOCK_ERROR_NS;
+        }
         Plan { config, span_ns, rules, strokes }
     }
 }

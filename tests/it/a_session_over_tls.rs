@@ -1,6 +1,6 @@
 //! The same engine and venue over TLS: an order lives, fills, is moved and cancelled; a cut is survived.
 
-use engine::event::OrderState;
+use engine::event::{LinkCode, OrderState};
 use simulator::wire_rig::puppet::Move;
 use simulator::wire_rig::{BOUND_NS, Rig, RigConfig};
 use venue::Side;
@@ -25,6 +25,8 @@ fn orders_fill_over_tls_and_a_cut_loses_nothing() {
     until(&mut rig, OrderState::PartiallyFilled);
     rig.affect(&Action::Cut { accepted: false, scope: Scope::All });
     rig.take(Side::Sell, 61_790 * ONE, ONE / 200);
+    let is_down = |rig: &mut Rig| 0 < rig.link_count(LinkCode::Down);
+    rig.until("the cut is seen", BOUND_NS, is_down).unwrap();
     rig.until_ready().unwrap();
     rig.puppet(Move::Cancel);
     until(&mut rig, OrderState::Cancelled);

@@ -1,6 +1,7 @@
 //! From a cut of every stream to a good book: how long it takes, with the bound of the issue for most.
 
 use engine::event::BookState;
+use engine::market::InstrumentMarket;
 use simulator::wire_rig::{BOUND_NS, MS_NS, Rig, RigConfig};
 use venue::fault::{Action, Scope};
 
@@ -21,7 +22,7 @@ fn a_book_is_good_again_within_the_bound_after_its_socket_was_cut() {
         rig.until("the cut is seen", BOUND_NS, |rig| down < rig.book_state_count(BookState::Down))
             .unwrap();
         rig.until("the book is live", BOUND_NS, |rig| {
-            rig.engine().pipeline.market().get(0).is_some_and(|market| market.is_live())
+            rig.engine().pipeline.market().get(0).is_some_and(InstrumentMarket::is_live)
         })
         .unwrap();
         times_ns.push(rig.clock.now_ns() - start_ns);

@@ -40,7 +40,7 @@ fn until_it_rests(rig: &mut Rig) -> Result<(), String> {
 }
 
 /// One life of an order with the fault at its moment.
-fn live(rig: &mut Rig, kind: &FaultKind, moment: Moment) -> Result<bool, String> {
+fn live(rig: &mut Rig, kind: &FaultKind, moment: Moment) -> Result<(), String> {
     rig.until_ready()?;
     let mut rules = Vec::new();
     if moment == Moment::BeforeSend {
@@ -52,30 +52,38 @@ fn live(rig: &mut Rig, kind: &FaultKind, moment: Moment) -> Result<bool, String>
         rules.extend(strike(rig, kind, moment));
     }
     rig.run_for(3 * MS_NS)?;
-    if matches!(moment, Moment::AfterAck | Moment::BetweenFills | Moment::DuringCancel) {
-        until_it_rests(rig)?;
-    }
-    if moment == Moment::AfterAck {
-        rules.extend(strike(rig, kind, moment));
-        rig.run_for(3 * MS_NS)?;
-        rig.take(Side::Sell, PRICE, PART);
-    }
-    if moment == Moment::BetweenFills {
-        rig.take(Side::Sell, PRICE, PART);
-        rig.run_for(3 * MS_NS)?;
-        rules.extend(strike(rig, kind, moment));
-        rig.take(Side::Sell, PRICE, PART);
-    }
-    if moment == Moment::DuringCancel {
-        rules.extend(strike(rig, kind, moment));
+    match moment {
+        Moment::BeforeSend | Moment::BeforeAck => {}
+        Moment::AfterAck => {
+            until_it_rests(rig)?;
+            rules.extend(strike(rig, kind, moment));
+            rig.run_for(3 * MS_NS)?;
+            rig.take(Side::Sell, PRICE, PART);
+        }
+        Moment::BetweenFills => {
+            until_it_rests(rig)?;
+            rig.take(Side::Sell, PRICE, PART);
+            rig.run_for(3 * MS_NS)?;
+            rules.extend(strike(rig, kind, moment));
+            rig.take(Side::Sell, PRICE, PART);
+        }
+        Moment::DuringReplace => {
+            until_it_rests(rig)?;
+            rules.extend(strike(rig, kind, moment));
+            rig.puppet(Move::Replace);
+            rig.run_for(3 * MS_NS)?;
+        }
+        Moment::DuringCancel => {
+            until_it_rests(rig)?;
+            rules.extend(strike(rig, kind, moment));
+        }
     }
     rig.puppet(Move::Cancel);
     // Long enough for deadlines to pass and for queries to be answered while the fault is still there.
     rig.run_for(40 * MS_NS)?;
     rig.until("the fault has struck", BOUND_NS, |rig| {
         rules.is_empty() || rules.iter().any(|id| 0 < rig.venue.handle.fired(*id))
-    })?;
-    Ok(true)
+    })
 }
 
 fn cell(number: usize, kind: &FaultKind, moment: Moment) -> Result<String, String> {

@@ -22,6 +22,7 @@ pub mod storm;
 use engine::clock::Clock;
 use engine::event::order::ReportCode;
 use engine::event::{CommandCode, Event, Kind, LockReason, OrderState, session};
+use engine::pipeline::Pipeline;
 use engine::pipeline::recovery::{self, RecoveryError};
 use journal::RecoverError;
 use tempfile::TempDir;
@@ -386,28 +387,26 @@ impl Rig {
         self.engine().pipeline.reconcile().venues().map(|venue| venue.pull).max().unwrap_or(0)
     }
 
-    /// Settles, ends the session and proves that engine, venue and journal say the same.
-    pub fn finish(mut self) -> Result<check::Summary, String> {
+    /// Settles and ends the session.
+    pub fn end(mut self) -> Result<Ended, String> {
         self.settle()?;
         let side = self.side.take().expect("the engine lives");
         let (pipeline, counters) = side.end(self.clock.now_ns())?;
         let view = self.venue.handle.inspect();
-        let events = scratch::events_of(self.dir.path());
-        let given = check::Given {
-            events: &events,
-            pipeline: &pipeline,
-            before: &self.before,
-            after: &view.inspection,
-        };
-        let mut summary = check::check(&given)
-            .map_err(|what| format!("{what}\n{}", check::story(&events, &view.inspection)))?;
-        let replayed = scratch::replay(&events, &self.desk).map_err(|error| error.to_string())?;
-        if replayed.pipeline.state_hash() != pipeline.state_hash() {
-            return Err("the replay of the journal has another state hash".to_string());
-        }
-        summary.fault_count = view.fault_count;
-        summary.unknown_count = counters.unknowns;
-        Ok(summary)
+        Ok(Ended {
+            events: scratch::events_of(self.dir.path()),
+            pipeline,
+            before: self.before,
+            after: view.inspection,
+            fault_count: view.fault_count,
+            unknown_count: counters.unknowns,
+            desk: self.desk,
+        })
+    }
+
+    /// Settles, ends the session and proves that engine, venue and journal say the same.
+    pub fn finish(self) -> Result<check::Summary, String> {
+        self.end()?.prove()
     }
 
     /// What a failed wait is explained with.
@@ -422,5 +421,37 @@ impl Rig {
             side.feed.status(),
             check::story(side.kept(), &self.venue.handle.inspect().inspection)
         )
+    }
+}
+
+/// A rig that came to its end.
+#[derive(Debug)]
+pub struct Ended {
+    /// The whole journal.
+    pub events: Vec<Event>,
+    /// The engine.
+    pub pipeline: Pipeline,
+    /// The venue's accounts at the beginning.
+    pub before: Inspection,
+    /// And now.
+    pub after: Inspection,
+    fault_count: u64,
+    unknown_count: u64,
+    desk: Desk,
+}
+
+impl Ended {
+    /// Proves that engine, venue and journal say the same.
+    pub fn prove(&self) -> Result<check::Summary, String> {
+        let Ended { events, pipeline, before, after, .. } = self;
+        let given = check::Given { events, pipeline, before, after };
+        let summary = check::check(&given)
+            .map_err(|what| format!("{what}\n{}", check::story(events, after)))?;
+        let replayed = scratch::replay(events, &self.desk).map_err(|error| error.to_string())?;
+        if replayed.pipeline.state_hash() != pipeline.state_hash() {
+            return Err("the replay of the journal has another state hash".to_string());
+        }
+        let (fault_count, unknown_count) = (self.fault_count, self.unknown_count);
+        Ok(check::Summary { unknown_count, fault_count, ..summary })
     }
 }

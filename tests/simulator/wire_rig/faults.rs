@@ -15,17 +15,20 @@ pub enum Moment {
     AfterAck,
     /// Between two executions.
     BetweenFills,
+    /// While it is being replaced.
+    DuringReplace,
     /// While it is being cancelled.
     DuringCancel,
 }
 
 impl Moment {
     /// Every moment, in the order of a life.
-    pub const ALL: [Moment; 5] = [
+    pub const ALL: [Moment; 6] = [
         Moment::BeforeSend,
         Moment::BeforeAck,
         Moment::AfterAck,
         Moment::BetweenFills,
+        Moment::DuringReplace,
         Moment::DuringCancel,
     ];
 
@@ -33,6 +36,7 @@ impl Moment {
     const fn method(self) -> &'static str {
         match self {
             Moment::BeforeSend | Moment::BeforeAck => "order.place",
+            Moment::DuringReplace => "order.cancelReplace",
             Moment::AfterAck | Moment::BetweenFills | Moment::DuringCancel => "order.cancel",
         }
     }
@@ -42,7 +46,7 @@ impl Moment {
         match self {
             Moment::BeforeSend | Moment::BeforeAck => "executionReport/NEW",
             Moment::AfterAck | Moment::BetweenFills => "executionReport/TRADE",
-            Moment::DuringCancel => "executionReport/CANCELED",
+            Moment::DuringReplace | Moment::DuringCancel => "executionReport/CANCELED",
         }
     }
 }

@@ -84,7 +84,7 @@ impl State for Puppet {
 }
 
 impl Strategy for Puppet {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "puppet"
     }
 

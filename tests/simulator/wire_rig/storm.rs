@@ -21,6 +21,7 @@ use engine::event::order::ReportCode;
 use engine::event::{BookState, Event, FeedCode, Kind, LockReason, session};
 use engine::gateway::Outlet;
 use engine::idle::{IdlePolicy, Idler};
+use engine::market::InstrumentMarket;
 use engine::pipeline::{Edges, NoProbe, NoRecorder, Pipeline};
 use venue::SymbolIndex;
 use venue::serve::{MarketConfig, RunningVenue, Venue};
@@ -161,7 +162,7 @@ impl Core {
     fn may_probe(&self) -> bool {
         let is_open = self.pipeline.reconcile().venues().all(|v| v.lock == LockReason::None);
         let market = self.pipeline.market().get(0);
-        self.probe.is_none() && is_open && market.is_some_and(|market| market.is_live())
+        self.probe.is_none() && is_open && market.is_some_and(InstrumentMarket::is_live)
     }
 }
 

@@ -179,12 +179,9 @@ impl Machine {
         let Some(last) = tracked.current().filter(|generation| 1 < *generation) else {
             return false;
         };
-        let asks = |ask: &Ask| match ask {
-            Ask::Place { order: of, generation } | Ask::Replace { order: of, generation } => {
-                (*of, *generation) == (order, last)
-            }
-            _ => false,
-        };
+        let (place, replace) =
+            (Ask::Place { order, generation: last }, Ask::Replace { order, generation: last });
+        let asks = |ask: &Ask| *ask == place || *ask == replace;
         tracked.leg(last).is_some_and(|leg| leg.state == LegState::Asked)
             && !self.flights.values().any(|flight| !flight.overdue && asks(&flight.ask))
             && !self.clock_waiters.iter().any(|(ask, _)| asks(ask))

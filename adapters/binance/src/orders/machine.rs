@@ -196,6 +196,14 @@ pub enum Sample {
     OrderToAck(u64),
     /// From any request of the WS API to its answer.
     RoundTrip(u64),
+    /// From any REST request to its answer.
+    RestRoundTrip(u64),
+    /// From the receipt of what caused a new order to the write of its frame.
+    SignalToSent(u64),
+    /// From the write of a new order to the word of a fill that it took.
+    SentToFill(u64),
+    /// From the receipt of what caused a new order to the word of a fill that it took.
+    SignalToFill(u64),
 }
 
 /// What happened so far.
@@ -369,6 +377,14 @@ impl Machine {
     /// Limits as `exchangeInfo` tells them.
     pub fn budget_mut(&mut self) -> &mut Budget {
         &mut self.budget
+    }
+
+    /// A request of the engine was written: times a new order. `now_ns` is the time after the write.
+    pub(super) fn written(&mut self, event: &Event, now_ns: u64) {
+        let is_written = |order: &Tracked| order.leg(1).is_some_and(|leg| leg.sent_ms != 0);
+        if event.kind == Kind::SEND_NEW && self.orders.get(&event.id).is_some_and(is_written) {
+            self.sample(Sample::SignalToSent(now_ns.saturating_sub(event.time_ns)));
+        }
     }
 
     fn sample(&mut self, sample: Sample) {

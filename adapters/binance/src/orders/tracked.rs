@@ -179,8 +179,10 @@ pub struct Tracked {
     pub check_at_ns: u64,
     /// A query on its way.
     pub query: Option<Query>,
-    /// When the order left, for the time to its acknowledgement.
+    /// When the order left, for the time to its acknowledgement and fills; 0 in an earlier life.
     pub sent_ns: u64,
+    /// When that was received which made the engine want the order; 0 in an earlier life.
+    pub signal_ns: u64,
 }
 
 impl Tracked {
@@ -205,6 +207,7 @@ impl Tracked {
             check_at_ns: 0,
             query: None,
             sent_ns: 0,
+            signal_ns: 0,
         }
     }
 

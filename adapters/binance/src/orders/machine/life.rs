@@ -42,6 +42,7 @@ impl Machine {
         tracked.terms = event.code;
         tracked.post_only = event.has(flags::POST_ONLY);
         tracked.sent_ns = now_ns;
+        tracked.signal_ns = event.time_ns;
         tracked.legs.push(Leg::asked(event.price, event.quantity));
         self.orders.insert(order, tracked);
         if let Err(why) = self.ask(Ask::Place { order, generation: 1 }, false, now_ns, courier) {

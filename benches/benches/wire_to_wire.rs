@@ -13,7 +13,6 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use benches::host::Machine;
@@ -31,8 +30,6 @@ use wire::tls::{TlsRoots, client_config, server_config};
 
 /// Bytes of an order frame before one was seen.
 const ORDER_SIZE_BYTES: usize = 520;
-/// No block takes longer.
-const PATIENCE: Duration = Duration::from_secs(60);
 const NS_MAX: u64 = 60_000_000_000;
 
 /// One way to answer frames.
@@ -171,7 +168,7 @@ impl Bench {
                 }
             })
         };
-        let seen = venue.finish(PATIENCE);
+        let seen = venue.finish(|| !client.is_finished());
         shared.is_stopped.store(true, Ordering::Release);
         let inside = client.join().map_err(|_| anyhow!("{} panicked", way.name()));
         Venue::close(address);

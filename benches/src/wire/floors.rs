@@ -46,7 +46,6 @@ fn client_frame(text: &str) -> Vec<u8> {
 fn open(address: SocketAddr, target: &str) -> anyhow::Result<TcpStream> {
     let mut socket = TcpStream::connect(address)?;
     socket.set_nodelay(true)?;
-    socket.set_read_timeout(Some(Duration::from_millis(100)))?;
     let request = format!(
         "GET {target} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -79,6 +78,7 @@ pub fn echo(
 ) -> anyhow::Result<Vec<u64>> {
     let mut orders = open(address, "/ws-api/v3")?;
     let mut market = open(address, "/stream")?;
+    market.set_read_timeout(Some(Duration::from_millis(100)))?;
     let filler = "x".repeat(order_size_bytes.saturating_sub(8 + venue::ECHO.len()));
     let order = client_frame(&format!("{}{filler}", venue::ECHO));
     market.write_all(&client_frame(SUBSCRIBE))?;

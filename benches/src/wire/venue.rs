@@ -8,7 +8,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -20,6 +20,9 @@ use super::{MARK_COUNT, Shared, script, wait_until};
 const NS_PER_MS: u64 = 1_000_000;
 /// No read or write of a bench takes longer.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Looks at a block that goes on, and the pause between them: a minute.
+const WAIT_COUNT_MAX: u32 = 1_200;
+const WAIT: Duration = Duration::from_millis(50);
 /// What the echo sends begins with this.
 pub const ECHO: &str = "echo";
 
@@ -95,9 +98,17 @@ impl Venue {
         Ok(Venue { address, seen })
     }
 
-    /// Waits for what was seen.
-    pub fn finish(self, patience: Duration) -> anyhow::Result<Seen> {
-        self.seen.recv_timeout(patience).context("too few orders came")?
+    /// Waits for what was seen, as long as the client works.
+    pub fn finish(self, works: impl Fn() -> bool) -> anyhow::Result<Seen> {
+        let mut left_count = WAIT_COUNT_MAX;
+        while 0 < left_count && works() {
+            match self.seen.recv_timeout(WAIT) {
+                Ok(seen) => return seen,
+                Err(RecvTimeoutError::Timeout) => left_count -= 1,
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        Err(anyhow::anyhow!("too few orders came"))
     }
 
     /// Lets the listener end.

@@ -251,7 +251,7 @@ impl Machine {
         let (Ask::Place { order, generation } | Ask::Replace { order, generation }) = ask else {
             return true;
         };
-        let tracked = self.orders.get(&order).filter(|tracked| !tracked.over);
+        let tracked = self.orders.get(order).filter(|tracked| !tracked.over);
         let leg = tracked.and_then(|tracked| tracked.leg(generation));
         leg.is_some_and(|leg| leg.state == LegState::Asked)
     }

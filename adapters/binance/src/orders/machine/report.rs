@@ -101,7 +101,7 @@ impl Machine {
         told: i64,
     ) {
         let start_ms = self.venue_ms(self.start_ns);
-        let tracked = self.orders.entry(order).or_insert_with(|| Tracked::new(instrument, side));
+        let tracked = self.orders.get_or_make(order, || Tracked::new(instrument, side));
         if tracked.leg(generation).is_none() {
             tracked.side = side;
             let leg = tracked.learn(generation, start_ms);
@@ -119,7 +119,7 @@ impl Machine {
     ) {
         let instrument = self.listings[index].instrument;
         let is_new = self.trades_seen.insert((instrument, trade.trade_id));
-        let Some(tracked) = self.orders.get_mut(&order) else { return };
+        let Some(tracked) = self.orders.get_mut(order) else { return };
         let Some(leg) = tracked.leg_mut(generation) else { return };
         if !is_new {
             self.counters.duplicates += 1;

@@ -2,7 +2,7 @@
 //!
 //! | request | does |
 //! |---|---|
-//! | `POST /tickwheel/faults` | adds the faults of the body, a script; those of `"on":"time"` without `at_ms` happen at once |
+//! | `POST /tickwheel/faults` | adds the script of the body; `"on":"time"` without `at_ms` is now |
 //! | `DELETE /tickwheel/faults` | forgets every fault |
 //! | `GET /tickwheel/faults` | how many have fired |
 //! | `GET /tickwheel/state` | accounts, orders, fills, books and trades |
@@ -22,6 +22,8 @@ const TRADE_COUNT: usize = 1000;
 pub(crate) fn answer(core: &mut Core, request: &HttpRequest<'_>) -> RestAnswer {
     let (path, _) = request.parts();
     let (status, body) = match (request.method, path) {
+        // Whoever may trade from elsewhere may not break the venue from there.
+        (_, _) if !request.is_local => (403, json!({ "error": "only from this machine" })),
         ("POST", "/tickwheel/faults") => add(core, request.body),
         ("DELETE", "/tickwheel/faults") => {
             core.faults.clear();
@@ -57,12 +59,21 @@ fn amount(value: i64) -> String {
 fn state(exchange: &Exchange) -> Value {
     let seen = exchange.inspect();
     let name = |symbol: SymbolIndex| exchange.symbols()[symbol.0].name.clone();
-    let accounts: Vec<Value> = seen.accounts.iter().map(|account| {
-        let balances: Vec<Value> = account.balances.iter().map(|balance| {
-            json!({ "asset": balance.asset, "free": text(balance.free), "locked": text(balance.locked) })
-        }).collect();
-        json!({ "name": account.name, "balances": balances })
-    }).collect();
+    let accounts: Vec<Value> = seen
+        .accounts
+        .iter()
+        .map(|account| {
+            let balances: Vec<Value> = account
+                .balances
+                .iter()
+                .map(|balance| {
+                    let (free, locked) = (text(balance.free), text(balance.locked));
+                    json!({ "asset": balance.asset, "free": free, "locked": locked })
+                })
+                .collect();
+            json!({ "name": account.name, "balances": balances })
+        })
+        .collect();
     let orders: Vec<Value> = seen
         .orders
         .iter()

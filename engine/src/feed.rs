@@ -526,6 +526,10 @@ impl Cx<'_, '_, '_> {
     }
 
     fn break_off(&mut self) {
+        if self.stream.run == Run::Buffer {
+            // Half an update must not become part of a book when the snapshot comes.
+            self.stream.buffer.drop_last_run();
+        }
         self.stream.rule.reset();
         self.stream.run = Run::None;
         self.entry.updating = false;

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use engine::event::{Event, Kind, OrderState, ReportCode, Side};
+use engine::event::{Event, Kind, OrderState, ReportCode, Side, flags};
 use engine::pipeline::Pipeline;
 use engine::risk::Limits;
 
@@ -160,14 +160,17 @@ impl Bookkeeper {
 
     fn fill(&mut self, event: &Event) {
         assert!(0 < event.quantity, "{event:?}");
+        let position = self.positions.entry((event.source, event.instrument)).or_insert(0);
+        *position += event.side().sign() * event.quantity;
+        if event.has(flags::IN_KIND) {
+            return; // Kept by the venue: no order traded.
+        }
         self.fill_count += 1;
         let order = self.orders.get_mut(&event.id).expect("only known orders trade");
         assert_eq!((order.side, order.instrument), (event.side(), event.instrument), "{event:?}");
         order.filled += event.quantity;
         let bound = order.quantity.max(order.asked.unwrap_or(0));
         assert!(order.filled <= bound, "{event:?}: more than was ordered");
-        let position = self.positions.entry((event.source, event.instrument)).or_insert(0);
-        *position += event.side().sign() * event.quantity;
     }
 
     fn order(&mut self, event: &Event) {

@@ -16,28 +16,30 @@
 //! A name that ends in `*` is a beginning; no name is any name.
 //!
 //! **When**: `nth` (that match, from 1), `every` (each so many matches), `probability_ppm`, between
-//! `after_ms` and `until_ms` since the start, `count` times (default 1 with `nth`, `time` or nothing
-//! else; unlimited with `every` and `probability_ppm`).
+//! `after_ms` and `until_ms` since the start, `count` times (default 1 with `nth`, `time` or
+//! nothing else; unlimited with `every` and `probability_ppm`).
 //!
 //! **What** (`do`) with its words:
 //!
 //! | do | words | meaning |
 //! |---|---|---|
 //! | `delay` | `ms` or `us` | the answer or frame leaves later; frames behind it wait |
-//! | `drop` | `accepted` | a frame never leaves; a request has no answer (after or before it is done) |
+//! | `drop` | `accepted` | a frame never leaves; a request, done or not, has no answer |
 //! | `duplicate` | `frames` | the frame leaves so many times more (default 1) |
-//! | `reorder` | `ms` | the frame leaves after the next one of its connection, at the latest after `ms` |
+//! | `reorder` | `ms` | the frame leaves after the next one, at the latest after `ms` |
 //! | `gap` | `frames` | this and the following frames of that stream are skipped (default 1) |
 //! | `cut` | `accepted`, `scope` | the connection is reset |
 //! | `half` | `scope` | the first half of a frame, then the connection is reset |
 //! | `garbage` | `kind`, `scope` | `json`, `utf8`, `opcode` or `http` instead of the frame |
 //! | `mute` | `ms`, `pings`, `scope` | nothing leaves for so long; with `pings` only they do |
 //! | `deaf` | `ms`, `scope` | the server does not read for so long |
-//! | `status` | `status`, `code`, `message`, `retry_after_s`, `accepted` | this answer instead; `accepted` after the request was done |
+//! | `status` | see below | this answer instead; with `accepted` the request is done first |
 //! | `clock` | `offset_ms` | the server's clock is wrong by so much from now on |
 //! | `restart` | | state is saved and loaded, generated orders are lost, all sockets are cut |
 //! | `shutdown` | `ms` | `serverShutdown` to every WebSocket, which are closed after `ms` |
 //! | `expire` | `scope` | the connection has reached its 24 hours |
+//!
+//! Words of `status`: `status` (503), `code`, `message`, `retry_after_s`, `accepted` (false).
 //!
 //! **Invariant:** the same script, seed and order of matches give the same faults.
 

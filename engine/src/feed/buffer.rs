@@ -32,6 +32,12 @@ impl Buffer {
         self.events.truncate(self.events.len() - count);
     }
 
+    /// Drops the run that was begun last, which will never be complete.
+    pub(super) fn drop_last_run(&mut self) {
+        let header = self.events.iter().rposition(|event| event.kind == Kind::DEPTH);
+        self.events.truncate(header.unwrap_or(0));
+    }
+
     pub(super) fn len(&self) -> usize {
         self.events.len()
     }

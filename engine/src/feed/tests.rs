@@ -167,6 +167,18 @@ fn an_old_snapshot_does_not_turn_a_live_book_back() {
 }
 
 #[test]
+fn half_an_update_that_waits_for_a_snapshot_never_becomes_part_of_a_book() {
+    check(
+        Venue::BinanceSpot,
+        "update 100-100 b99x1 a103x1       => 0/0
+         update 101-101 b101x2 torn a102x0 => 0/0
+         drop                              => gap 0/0
+         snapshot 99 b98x5 a102x5          => live 99/102
+         update 102-102 b101x1             => gap 99/102",
+    );
+}
+
+#[test]
 fn a_torn_run_and_dropped_events_are_gaps() {
     check(
         Venue::BinanceSpot,

@@ -440,6 +440,15 @@ fn order_id_of(event: &Event) -> Option<u64> {
             | Kind::SEND_QUERY
             | Kind::WITHHELD
     );
+    // Of a difference in a balance the id is an asset's number, of a strange order the venue's.
+    let is_balance = matches!(
+        DifferenceCode::from_code(event.code),
+        Some(DifferenceCode::BalanceBase | DifferenceCode::BalanceQuote)
+    );
+    let is_difference = event.kind == Kind::DIFFERENCE && !is_balance;
+    if event.kind == Kind::VENUE_ORDER || is_difference {
+        return (!event.has(flags::STRANGER) && event.id != 0).then_some(event.id);
+    }
     (names_order && event.id != 0).then_some(event.id)
 }
 

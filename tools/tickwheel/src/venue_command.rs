@@ -176,8 +176,8 @@ fn tell(args: &VenueArgs, venue: &Venue, ca_file: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The HMAC keys of an account with their secrets: the market is play money, and who starts the venue
-/// is to trade on it.
+/// The HMAC keys of an account with their secrets: the money is play money, and who starts the
+/// venue is to trade on it.
 fn hmac_keys(account: &AccountView) -> impl Iterator<Item = (&str, &str)> {
     account.keys.iter().filter_map(|key| match &key.kind {
         KeyKind::Hmac { secret } => Some((key.api_key.as_str(), secret.as_str())),

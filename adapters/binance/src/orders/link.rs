@@ -9,6 +9,9 @@
 //! Frames of a turn are copied into a buffer that is kept and handed to the [`Machine`] when the loop has
 //! returned, because an answer may lead to the next request on the same loop.
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::time::Duration;
 
@@ -16,7 +19,7 @@ use engine::clock::Clock;
 use engine::event::Event;
 use wire::endpoint::Endpoint;
 use wire::http::{HttpAnswer, HttpConfig, HttpId, HttpRequest};
-use wire::poller::{Poller, Stopper, Turn};
+use wire::poller::{Alarm, Poller, Stopper, Turn};
 use wire::session::{
     ConfigError, Frame, Handler, SendError, SessionConfig, SessionEvent, SessionId,
 };
@@ -237,6 +240,11 @@ impl OrderLink {
         self.wires.poller.stopper()
     }
 
+    /// Wakes the loop from another thread, when there are requests.
+    pub fn alarm(&self) -> Alarm {
+        self.wires.poller.alarm()
+    }
+
     /// How it goes.
     pub fn status(&self) -> Status {
         self.machine.status()
@@ -310,26 +318,5 @@ impl OrderLink {
     /// Ends all connections for good; what is on its way stays unknown until the next start.
     pub fn stop(&mut self) {
         self.wires.poller.stop_sessions(&mut Deaf);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_headers_of_the_venue_tell_what_is_used() {
-        let told = |name, value| match used(name, value) {
-            Some(Item::Used { kind, window_ns, count }) => Some((kind, window_ns, count)),
-            _ => None,
-        };
-        let minute = Some((LimitKind::Weight, 60_000_000_000, 25));
-        assert_eq!(told("X-MBX-USED-WEIGHT-1M", "25"), minute);
-        let orders = Some((LimitKind::Orders, 10_000_000_000, 3));
-        assert_eq!(told("x-mbx-order-count-10s", " 3 "), orders);
-        for name in ["X-MBX-", "X-MBX-USED-WEIGHT", "Content-Length", "X-MBX-UUID-1", "", "x"] {
-            assert_eq!(told(name, "1"), None, "{name}");
-        }
-        assert_eq!(told("X-MBX-USED-WEIGHT-99999999999999999999D", "1"), None);
     }
 }

@@ -49,7 +49,7 @@ impl Faults {
         }
         let id = FaultId(self.next_id);
         self.next_id += 1;
-        // Each rule draws from a stream of its own: one more rule leaves the others' chances as they were.
+        // Each rule draws from a stream of its own: one more rule leaves the others' chances alone.
         let random = Random::new(self.seed, id.0);
         self.rules.push(Rule { id, fault, seen: 0, fired: 0, random });
         id

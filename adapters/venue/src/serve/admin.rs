@@ -2,7 +2,7 @@
 //!
 //! | request | does |
 //! |---|---|
-//! | `POST /tickwheel/faults` | adds the faults of the body, a script; those of `"on":"time"` without `at_ms` happen at once |
+//! | `POST /tickwheel/faults` | adds the script of the body; `"on":"time"` without `at_ms` is now |
 //! | `DELETE /tickwheel/faults` | forgets every fault |
 //! | `GET /tickwheel/faults` | how many have fired |
 //! | `GET /tickwheel/state` | accounts, orders, fills, books and trades |
@@ -57,12 +57,21 @@ fn amount(value: i64) -> String {
 fn state(exchange: &Exchange) -> Value {
     let seen = exchange.inspect();
     let name = |symbol: SymbolIndex| exchange.symbols()[symbol.0].name.clone();
-    let accounts: Vec<Value> = seen.accounts.iter().map(|account| {
-        let balances: Vec<Value> = account.balances.iter().map(|balance| {
-            json!({ "asset": balance.asset, "free": text(balance.free), "locked": text(balance.locked) })
-        }).collect();
-        json!({ "name": account.name, "balances": balances })
-    }).collect();
+    let accounts: Vec<Value> = seen
+        .accounts
+        .iter()
+        .map(|account| {
+            let balances: Vec<Value> = account
+                .balances
+                .iter()
+                .map(|balance| {
+                    let (free, locked) = (text(balance.free), text(balance.locked));
+                    json!({ "asset": balance.asset, "free": free, "locked": locked })
+                })
+                .collect();
+            json!({ "name": account.name, "balances": balances })
+        })
+        .collect();
     let orders: Vec<Value> = seen
         .orders
         .iter()

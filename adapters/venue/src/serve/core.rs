@@ -140,7 +140,10 @@ impl Core {
             Waiting::Respond(id, answer) => {
                 let Some(peer) = self.peers.get_mut(&id) else { return };
                 peer.answer_count = peer.answer_count.saturating_sub(1);
-                if !peer.is_mute(self.now_ns) {
+                if peer.is_mute(self.now_ns) {
+                    // What would follow could not be told apart from this answer.
+                    peer.is_stuck = true;
+                } else {
                     self.commands.push(Command::Respond(id, answer));
                 }
             }

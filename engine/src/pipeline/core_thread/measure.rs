@@ -117,6 +117,8 @@ pub(super) struct Tally {
     order_states: [u64; STATE_COUNT],
     quotes: u64,
     orders_strange: u64,
+    /// Fills that are fees: nothing traded.
+    fees_in_kind: u64,
     pub(super) strategies: Vec<StrategyTally>,
 }
 
@@ -124,7 +126,14 @@ impl Tally {
     pub(super) fn new(pipeline: &Pipeline) -> Box<Tally> {
         let strategies = vec![StrategyTally::default(); pipeline.host().count()];
         let (kinds, order_states) = ([0; KIND_COUNT], [0; STATE_COUNT]);
-        Box::new(Tally { kinds, order_states, quotes: 0, orders_strange: 0, strategies })
+        Box::new(Tally {
+            kinds,
+            order_states,
+            quotes: 0,
+            orders_strange: 0,
+            fees_in_kind: 0,
+            strategies,
+        })
     }
 
     pub(super) fn tap<'a, R: Recorder>(&'a mut self, inner: &'a mut R) -> Tap<'a, R> {
@@ -149,6 +158,7 @@ impl Tally {
             let strange = [DifferenceCode::OrderStrange, DifferenceCode::OrderForgotten];
             self.orders_strange += u64::from(code.is_some_and(|code| strange.contains(&code)));
         }
+        self.fees_in_kind += u64::from(event.kind == Kind::FILL && event.has(flags::IN_KIND));
         let Some(strategy) = self.strategies.get_mut(usize::from(event.source)) else { return };
         match event.kind {
             Kind::INTENT | Kind::INTENT_CANCEL | Kind::INTENT_REPLACE => strategy.intents += 1,
@@ -202,7 +212,7 @@ impl Tally {
             (CounterId::OrdersSent, self.kind(Kind::SEND_NEW)),
             (CounterId::AmendsSent, cancels + self.kind(Kind::SEND_REPLACE)),
             (CounterId::CancelsSent, cancels),
-            (CounterId::Fills, self.kind(Kind::FILL)),
+            (CounterId::Fills, self.kind(Kind::FILL) - self.fees_in_kind),
             (CounterId::OrdersAcked, self.state(OrderState::Acked)),
             (CounterId::OrdersFilled, self.state(OrderState::Filled)),
             (CounterId::OrdersRejected, self.state(OrderState::Rejected)),

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use engine::event::Mode;
 use engine::instrument::{Instrument, InstrumentTable};
 use engine::money::Money;
-use engine::oms::{Oms, OmsConfig};
+use engine::oms::{Oms, OmsConfig, OmsTimes};
 use engine::ring::{Emitter, Ring};
 use proptest::prelude::*;
 
@@ -269,8 +269,13 @@ fn table() -> InstrumentTable {
 
 impl World {
     fn new(seed: u64) -> World {
-        let config =
-            OmsConfig { engine: 3, orders_max: 64, strategy_count: 1, instruments: table() };
+        let config = OmsConfig {
+            engine: 3,
+            orders_max: 64,
+            strategy_count: 1,
+            instruments: table(),
+            times: OmsTimes { query_interval_ns: 200 * MS, ..OmsTimes::default() },
+        };
         let mut world = World {
             bench: Bench::down(rules()),
             oms: Oms::new(config),

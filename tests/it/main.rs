@@ -12,6 +12,7 @@ mod a_run_can_be_replayed_and_continued;
 mod a_start_cut_off_in_the_manifest;
 mod architecture;
 mod backtest_of_a_capture;
+mod contract;
 mod crash_between_any_two_records;
 mod damage_is_refused_by_name;
 mod disk_full_and_read_only;

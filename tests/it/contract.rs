@@ -1,11 +1,16 @@
 //! Every adapter keeps the contract of its kind; what does not apply to one is named with its reason.
 
+mod planted;
+mod skeleton;
+
 use simulator::contract::binance_feed::BinanceFeed;
 use simulator::contract::binance_orders::BinanceOrders;
 use simulator::contract::paper_orders::{NO_ACCOUNT, NO_CONNECTION, NO_KEYS, PaperOrders};
 use simulator::contract::{Clause, Stop, broker, feed, run};
 
 use crate::architecture::sources::all;
+use planted::{ACKS_TWICE, Broken, FILLS_TWICE, GUESSES, Liar, SENDS_AGAIN};
+use skeleton::{NO_AGE, NO_LIMITS, NO_SOCKET, SkeletonBroker, SkeletonFeed};
 
 /// All clauses hold but those in `absent`, which do not apply for that reason.
 #[track_caller]
@@ -98,4 +103,47 @@ fn a_broken_clause_is_told_and_an_absent_one_is_named() {
     assert_eq!(outcome.held, ["kept"]);
     assert_eq!(outcome.broken, [("broken", "so".to_string())]);
     assert_eq!(outcome.absent, [("absent", "why")]);
+}
+
+#[test]
+fn the_skeleton_of_the_checklist_keeps_what_a_skeleton_can() {
+    let absent = [("feed-keeps-limits", NO_LIMITS), ("feed-renews-without-a-gap", NO_AGE)];
+    check(&feed::clauses::<SkeletonFeed>(), &absent);
+    let absent = [
+        ("broker-bears-late-reports", NO_SOCKET),
+        ("broker-settles-an-error-before", NO_SOCKET),
+        ("broker-settles-an-error-after", NO_SOCKET),
+        ("broker-settles-the-unknown-code", NO_SOCKET),
+        ("broker-settles-a-cut-before", NO_SOCKET),
+        ("broker-settles-a-cut-after", NO_SOCKET),
+        ("broker-settles-garbage", NO_SOCKET),
+        ("broker-keeps-limits", NO_SOCKET),
+        ("broker-bears-a-wrong-clock", NO_SOCKET),
+        ("broker-tells-a-cut", NO_SOCKET),
+        ("broker-judges-silence", NO_SOCKET),
+        ("broker-pulls-everything", NO_SOCKET),
+        ("broker-pulls-missed-fills", NO_SOCKET),
+        ("broker-survives-a-restart", NO_SOCKET),
+        ("broker-signs-as-documented", NO_SOCKET),
+    ];
+    check(&broker::clauses::<SkeletonBroker>(), &absent);
+}
+
+#[test]
+fn planted_vices_break_their_clauses() {
+    let broken = |clauses: &[Clause]| -> Vec<&'static str> {
+        run(clauses).broken.iter().map(|(name, _)| *name).collect()
+    };
+    let twice = broken(&broker::clauses::<Broken<FILLS_TWICE>>());
+    assert!(twice.contains(&"broker-tells-fills-once"), "{twice:?}");
+    let guesses = broken(&broker::clauses::<Broken<GUESSES>>());
+    assert!(guesses.contains(&"broker-settles-a-lost-answer"), "{guesses:?}");
+    let again = broken(&broker::clauses::<Broken<SENDS_AGAIN>>());
+    assert!(again.contains(&"broker-settles-a-lost-answer"), "{again:?}");
+    let acks = broken(&broker::clauses::<Broken<ACKS_TWICE>>());
+    assert_eq!(acks, ["broker-acknowledges", "broker-signs-as-documented"]);
+    let lies = broken(&feed::clauses::<Liar>());
+    for name in ["feed-becomes-live", "feed-hides-no-gap", "feed-tells-its-end"] {
+        assert!(lies.contains(&name), "{lies:?}");
+    }
 }

@@ -103,6 +103,10 @@ impl FeedDouble for BinanceFeed {
         Ok(())
     }
 
+    fn has_happened(&self) -> bool {
+        self.venue.has_happened()
+    }
+
     fn stop(&mut self, ears: &mut FeedEars) -> Held {
         let ended = self.link.stop(&self.venue.clock, ears);
         ended.map_err(|error| Stop::Broken(error.to_string()))

@@ -164,7 +164,7 @@ impl BrokerDouble for BinanceOrders {
     fn trouble(&mut self, trouble: BrokerTrouble) -> Held {
         let place = |action| Fault::new(Place::Request, "order.place", action);
         let fill = |action| Fault::new(Place::User, FILL_REPORT, action);
-        let venue = &self.venue;
+        let venue = &mut self.venue;
         let (own, scope) = (Scope::Own, Scope::WsApi);
         match trouble {
             BrokerTrouble::LosesOrder => venue.fault(place(Action::Drop { accepted: false })),
@@ -175,7 +175,9 @@ impl BrokerDouble for BinanceOrders {
             BrokerTrouble::CutBefore => {
                 venue.fault(place(Action::Cut { accepted: false, scope: own }));
             }
-            BrokerTrouble::CutAfter => venue.fault(place(Action::Cut { accepted: true, scope: own })),
+            BrokerTrouble::CutAfter => {
+                venue.fault(place(Action::Cut { accepted: true, scope: own }))
+            }
             BrokerTrouble::Limited => venue.fault(place(answer(429, -1003, Some(1), false))),
             BrokerTrouble::Garbage => {
                 let kind = venue::fault::Garbage::Json;
@@ -196,6 +198,10 @@ impl BrokerDouble for BinanceOrders {
         Ok(())
     }
 
+    fn has_happened(&self) -> bool {
+        self.venue.has_happened()
+    }
+
     fn has_link() -> Held {
         Ok(())
     }
@@ -205,7 +211,8 @@ impl BrokerDouble for BinanceOrders {
         let (api_key, handle) = (self.api_key.as_str(), &self.venue.running.handle);
         let answer = handle.with_exchange(|exchange, now_ns| {
             let ms = now_ns.div_euclid(MS_NS);
-            let terms = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.01&price=60000";
+            let terms =
+                "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.01&price=60000";
             let mut query = format!("{terms}&timestamp={ms}");
             let payload = query.clone();
             query.push_str("&signature=");
@@ -236,12 +243,8 @@ fn golden() -> Result<Vec<Golden>, binance::sign::KeyError> {
     let api_key = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A";
     let secret = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j";
     let signer = Signer::hmac(secret)?;
-    let mut seal = Seal {
-        signer: &signer,
-        api_key,
-        timestamp_ms: 1_645_423_376_532,
-        recv_window_ms: 100,
-    };
+    let mut seal =
+        Seal { signer: &signer, api_key, timestamp_ms: 1_645_423_376_532, recv_window_ms: 100 };
     let mut writer = RequestWriter::default();
     let params = writer.begin();
     for (name, value) in [

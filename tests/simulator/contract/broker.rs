@@ -8,7 +8,6 @@ mod life;
 mod link;
 mod unknown;
 
-
 use engine::event::{Event, Kind, OrderTerms, ReportCode, Side, flags};
 
 use super::{BOUND_NS, Clause, Held, MS_NS, Stop, ensure};
@@ -105,6 +104,8 @@ pub trait BrokerDouble: Sized {
     fn orders(&self) -> Vec<SeenOrder>;
     /// Troubles the broker.
     fn trouble(&mut self, trouble: BrokerTrouble) -> Held;
+    /// Whether that has happened.
+    fn has_happened(&self) -> bool;
     /// Whether there is a link that goes up and down; if not, why.
     fn has_link() -> Held;
     /// An order of our account that is not of this engine begins to work.
@@ -242,8 +243,9 @@ impl<D: BrokerDouble> Bench<D> {
         }
     }
 
-    /// The order is there once or not at all, and every execution was told once.
+    /// The trouble happened, the orders are there once or not at all, every execution was told once.
     fn ends(&self) -> Held {
+        ensure(self.double.has_happened(), || "the trouble never happened".to_string())?;
         let mut ids: Vec<u64> = self.double.orders().iter().map(|order| order.id).collect();
         let count = ids.len();
         ids.sort_unstable();

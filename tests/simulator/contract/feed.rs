@@ -52,6 +52,8 @@ pub trait FeedDouble: Sized {
     fn truth(&self) -> Levels;
     /// Troubles the feed.
     fn trouble(&mut self, trouble: FeedTrouble) -> Held;
+    /// Whether that has happened.
+    fn has_happened(&self) -> bool;
     /// Ends the feed in order.
     fn stop(&mut self, ears: &mut FeedEars) -> Held;
 }
@@ -105,6 +107,18 @@ impl<D: FeedDouble> Bench<D> {
         Ok(())
     }
 
+    /// Troubles the feed, and waits until it has happened.
+    fn trouble(&mut self, trouble: FeedTrouble) -> Held {
+        self.double.trouble(trouble)?;
+        let start_ns = self.double.now_ns();
+        while !self.double.has_happened() {
+            self.turn();
+            let took_ns = self.double.now_ns().saturating_sub(start_ns);
+            ensure(took_ns < BOUND_NS, || format!("{trouble:?} does not happen"))?;
+        }
+        Ok(())
+    }
+
     /// The market stands still, and in the end both books are the same; none was ever wrong on the way.
     fn agrees(&mut self) -> Held {
         self.until("a live book", FeedEars::is_live)?;
@@ -142,7 +156,7 @@ fn tells_connections<D: FeedDouble>() -> Held {
 
 fn tells_a_cut<D: FeedDouble>() -> Held {
     let mut bench = Bench::<D>::live(FeedStart::Usual)?;
-    bench.double.trouble(FeedTrouble::Cut)?;
+    bench.trouble(FeedTrouble::Cut)?;
     bench.until("the book is down", |ears| ears.was(BookState::Down))?;
     bench.until("the connection's end is told", |ears| {
         0 < ears.line_count(FeedCode::Disconnected)
@@ -152,15 +166,15 @@ fn tells_a_cut<D: FeedDouble>() -> Held {
 
 fn judges_silence<D: FeedDouble>() -> Held {
     let mut bench = Bench::<D>::live(FeedStart::Usual)?;
-    bench.double.trouble(FeedTrouble::Mute)?;
-    bench.until("the silence is told", |ears| 0 < ears.code_count(FeedCode::Mute))?;
+    bench.trouble(FeedTrouble::Mute)?;
+    bench.until("the silence is told", |ears| 0 < ears.line_count(FeedCode::Mute))?;
     bench.until("a new connection", |ears| 1 < ears.line_count(FeedCode::Connected))?;
     bench.agrees()
 }
 
 fn hides_no_gap<D: FeedDouble>() -> Held {
     let mut bench = Bench::<D>::live(FeedStart::Usual)?;
-    bench.double.trouble(FeedTrouble::Gap)?;
+    bench.trouble(FeedTrouble::Gap)?;
     bench.until("the gap is seen", |ears| ears.was(BookState::Gap))?;
     bench.agrees()
 }
@@ -169,7 +183,7 @@ fn keeps_the_order<D: FeedDouble>() -> Held {
     let mut bench = Bench::<D>::live(FeedStart::Usual)?;
     for _ in 0..3 {
         let count = bench.ears.depth_count;
-        bench.double.trouble(FeedTrouble::Reorder)?;
+        bench.trouble(FeedTrouble::Reorder)?;
         bench.until("updates go on", |ears| count + 3 < ears.depth_count)?;
     }
     bench.agrees()
@@ -179,7 +193,7 @@ fn drops_duplicates<D: FeedDouble>() -> Held {
     let mut bench = Bench::<D>::live(FeedStart::Usual)?;
     for _ in 0..3 {
         let count = bench.ears.depth_count;
-        bench.double.trouble(FeedTrouble::Duplicate)?;
+        bench.trouble(FeedTrouble::Duplicate)?;
         bench.until("updates go on", |ears| count + 3 < ears.depth_count)?;
     }
     bench.agrees()?;
@@ -188,14 +202,14 @@ fn drops_duplicates<D: FeedDouble>() -> Held {
 
 fn puts_garbage_aside<D: FeedDouble>() -> Held {
     let mut bench = Bench::<D>::live(FeedStart::Usual)?;
-    bench.double.trouble(FeedTrouble::Garbage)?;
+    bench.trouble(FeedTrouble::Garbage)?;
     bench.until("it is put aside", |ears| 0 < ears.quarantine_count)?;
     bench.agrees()
 }
 
 fn keeps_limits<D: FeedDouble>() -> Held {
     let mut bench = Bench::<D>::live(FeedStart::Usual)?;
-    bench.double.trouble(FeedTrouble::GapAndLimit)?;
+    bench.trouble(FeedTrouble::GapAndLimit)?;
     bench.until("the gap is seen", |ears| ears.was(BookState::Gap))?;
     let gap_ns = bench.double.now_ns();
     bench.agrees()?;

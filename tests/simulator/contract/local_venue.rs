@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use engine::clock::Clock;
-use venue::fault::{Action, Fault};
+use venue::fault::{Action, Fault, FaultId};
 use venue::money::ONE;
 use venue::serve::{RunningVenue, Venue, VenueConfig};
 use venue::{FlowId, FlowKind, FlowOrder, Side, SymbolIndex};
@@ -36,6 +36,8 @@ pub struct LocalVenue {
     stir_ns: u64,
     step: i64,
     stirred: Option<FlowId>,
+    /// The newest fault that waits for its match.
+    fault: Option<FaultId>,
 }
 
 impl LocalVenue {
@@ -49,7 +51,8 @@ impl LocalVenue {
         let running = Venue::start(config)
             .map_err(|error| Stop::Broken(format!("the local venue: {error}")))?;
         let clock = Clock::new();
-        let mut venue = LocalVenue { running, clock, stir_ns: 0, step: 0, stirred: None };
+        let mut venue =
+            LocalVenue { running, clock, stir_ns: 0, step: 0, stirred: None, fault: None };
         for (side, price) in [(Side::Buy, BID), (Side::Sell, ASK)] {
             venue.submit(side, price, 50 * ONE, FlowKind::Limit);
         }
@@ -57,7 +60,13 @@ impl LocalVenue {
     }
 
     /// An order of a participant; its id while it rests.
-    pub fn submit(&mut self, side: Side, price: i64, quantity: i64, kind: FlowKind) -> Option<FlowId> {
+    pub fn submit(
+        &mut self,
+        side: Side,
+        price: i64,
+        quantity: i64,
+        kind: FlowKind,
+    ) -> Option<FlowId> {
         let order = FlowOrder { side, price, quantity, kind };
         let handle = &self.running.handle;
         handle.with_exchange(|exchange, now_ns| exchange.submit(SYMBOL, &order, now_ns).id)
@@ -92,8 +101,13 @@ impl LocalVenue {
     }
 
     /// The next match of a fault.
-    pub fn fault(&self, fault: Fault) {
-        self.running.handle.add_fault(fault);
+    pub fn fault(&mut self, fault: Fault) {
+        self.fault = Some(self.running.handle.add_fault(fault));
+    }
+
+    /// Whether the newest fault has found its match.
+    pub fn has_happened(&self) -> bool {
+        self.fault.is_none_or(|id| 0 < self.running.handle.fired(id))
     }
 
     /// Something happens now.

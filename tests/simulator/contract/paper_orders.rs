@@ -52,9 +52,8 @@ impl PaperOrders {
 
 impl BrokerDouble for PaperOrders {
     fn start() -> Result<PaperOrders, Stop> {
-        let venue =
-            PaperVenue::new(PaperConfig::default(), table(Venue::BinanceSpot), Mode::Paper)
-                .map_err(|error| Stop::Broken(error.to_string()))?;
+        let venue = PaperVenue::new(PaperConfig::default(), table(Venue::BinanceSpot), Mode::Paper)
+            .map_err(|error| Stop::Broken(error.to_string()))?;
         let mut double = PaperOrders {
             venue,
             now_ns: 1_000 * MS_NS,
@@ -110,6 +109,10 @@ impl BrokerDouble for PaperOrders {
 
     fn trouble(&mut self, _: BrokerTrouble) -> Held {
         Err(Stop::NotHere(NO_CONNECTION))
+    }
+
+    fn has_happened(&self) -> bool {
+        true
     }
 
     fn has_link() -> Held {

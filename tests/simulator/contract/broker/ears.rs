@@ -71,8 +71,7 @@ impl BrokerEars {
     pub(super) fn check(&self) -> Held {
         let mut executions: BTreeMap<(u16, u64), u64> = BTreeMap::new();
         for pair in self.heard.windows(2) {
-            let is_fill =
-                pair[0].kind == Kind::REPORT && pair[0].code == ReportCode::Filled as u16;
+            let is_fill = pair[0].kind == Kind::REPORT && pair[0].code == ReportCode::Filled as u16;
             ensure(!is_fill || pair[1].kind == Kind::REPORT_DETAIL, || {
                 format!("a fill without its detail: {:?}", pair[0])
             })?;

@@ -41,7 +41,8 @@ pub(super) fn judges_silence<D: BrokerDouble>() -> Held {
 fn pull<D: BrokerDouble>(bench: &mut Bench<D>, number: u64) -> Held {
     bench.ask(Kind::SEND_PULL, number, (0, 0));
     bench.until("the end of the pull", |ears| {
-        0 < ears.link_count(LinkCode::PullEnd, number) + ears.link_count(LinkCode::PullFailed, number)
+        0 < ears.link_count(LinkCode::PullEnd, number)
+            + ears.link_count(LinkCode::PullFailed, number)
     })?;
     let frame = [LinkCode::PullBegin, LinkCode::PullEnd, LinkCode::PullFailed]
         .map(|code| bench.ears.link_count(code, number));
@@ -59,8 +60,10 @@ pub(super) fn pulls_everything<D: BrokerDouble>() -> Held {
     pull(&mut bench, PULL)?;
     let rows = &bench.ears.heard[start..];
     let at = |code: LinkCode| {
-        let is_it = |code: LinkCode| move |event: &engine::event::Event| {
-            event.kind == Kind::LINK && event.code == code as u16
+        let is_it = |code: LinkCode| {
+            move |event: &engine::event::Event| {
+                event.kind == Kind::LINK && event.code == code as u16
+            }
         };
         rows.iter().position(is_it(code)).unwrap_or(usize::MAX)
     };
@@ -70,8 +73,7 @@ pub(super) fn pulls_everything<D: BrokerDouble>() -> Held {
         found.filter(|(place, _)| inside.contains(place)).count()
     };
     let ours = count(&|event| event.kind == Kind::VENUE_ORDER && event.id == id);
-    let strange =
-        count(&|event| event.kind == Kind::VENUE_ORDER && event.has(flags::STRANGER));
+    let strange = count(&|event| event.kind == Kind::VENUE_ORDER && event.has(flags::STRANGER));
     let working = count(&|event| {
         event.kind == Kind::REPORT
             && event.id == id

@@ -134,9 +134,14 @@ pub struct WireOrdersSection {
     pub mute_ms_max: u32,
     /// Age at which the session is replaced by a new one that overlaps it, s.
     pub connection_age_s_max: u32,
-    /// Largest difference of the venue's clock to ours, ms.
+    /// Largest difference of the venue's clock to ours, ms; beyond it nothing is sent.
     pub clock_offset_ms_max: u32,
-    /// Time between two measurements of it, ms.
+    /// Largest error of what we take the venue's clock to be, ms. "No such order" is believed only when the request
+    /// cannot be accepted any more: after `recv_window_ms`, this and `settle_margin_ms`.
+    pub clock_error_ms_max: u32,
+    /// How far the venue's answers to questions may lag behind its matching, ms.
+    pub settle_margin_ms: u32,
+    /// Time between two looks at the venue's clock, ms.
     pub clock_interval_ms: u32,
     /// Self-trade prevention, in the venue's words.
     pub self_trade_prevention: String,
@@ -152,6 +157,8 @@ impl Default for WireOrdersSection {
             mute_ms_max: 5_000,
             connection_age_s_max: 82_800,
             clock_offset_ms_max: 1_000,
+            clock_error_ms_max: 1_000,
+            settle_margin_ms: 500,
             clock_interval_ms: 30_000,
             self_trade_prevention: "EXPIRE_MAKER".to_string(),
         }
@@ -333,6 +340,8 @@ impl WireSection {
             ("wire.orders.mute_ms_max", orders.mute_ms_max, 1, hour_ms),
             ("wire.orders.connection_age_s_max", orders.connection_age_s_max, 1, 86_400),
             ("wire.orders.clock_offset_ms_max", orders.clock_offset_ms_max, 1, 60_000),
+            ("wire.orders.clock_error_ms_max", orders.clock_error_ms_max, 1, 60_000),
+            ("wire.orders.settle_margin_ms", orders.settle_margin_ms, 0, 60_000),
             ("wire.orders.clock_interval_ms", orders.clock_interval_ms, 1, hour_ms),
             ("wire.reconcile.interval_ms", reconcile.interval_ms, 1, 24 * hour_ms),
             ("wire.reconcile.retry_ms", reconcile.retry_ms, 1, hour_ms),

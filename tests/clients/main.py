@@ -1,6 +1,6 @@
 """Proof by strangers: clients written by others trade against `tickwheel venue`.
 
-    main.py --binary PATH [--seed N] [CASE..]     cases such as `ccxt.book`, or `ccxt`, or `book`
+    main.py --binary PATH [--seed N] [--venue ARGUMENTS] [CASE..]   cases such as `ccxt.book`, or `ccxt`, or `book`
     main.py --list
 
 Each case has a fresh venue. The output ends with `N passed, N failed`; a failure shows its seed and what the
@@ -15,6 +15,7 @@ import dataclasses
 import inspect
 import logging
 import os
+import shlex
 import sys
 import tempfile
 import time
@@ -29,6 +30,7 @@ from trader import check
 from venue import Venue
 
 CASE_TIMEOUT_S = 90
+HERE = os.path.dirname(os.path.abspath(__file__))
 MODULES = [with_ccxt, with_python_binance, with_sdk]
 # Scenario and the venue's arguments for it. 0 %: no generated participant acts.
 STILL, MOVING = ("--speed", 0), ()
@@ -66,6 +68,7 @@ def cases():
             yield Case(f"{module.NAME}.{name}", play, module, arguments, module.Trader)
     for module in (with_ccxt, with_sdk):
         yield Case(f"{module.NAME}.life-over-ws-api", scenario.life, module, STILL, module.WsApiTrader)
+    yield Case("ccxt.reports-after-cut", scenario.reports_after_cut, with_ccxt, MOVING, with_ccxt.Trader)
     yield Case("ccxt.life-over-tls", scenario.life, with_ccxt, STILL, with_ccxt.Trader, True)
     yield Case("ccxt.book-over-tls", scenario.book, with_ccxt, MOVING, with_ccxt.Trader, True)
 
@@ -99,16 +102,18 @@ async def play_case(venue, case):
         return await case.play(*arguments)
 
 
-async def run_case(binary, seed, case):
+async def run_case(options, seed, case):
     """One case against its own venue. Returns what it has to say; raises when it failed."""
     with tempfile.TemporaryDirectory(prefix="tickwheel-clients-") as state:
-        return await run_case_in(binary, seed, case, state)
+        return await run_case_in(options, seed, case, state)
 
 
-async def run_case_in(binary, seed, case, state):
+async def run_case_in(options, seed, case, state):
     """The case, with a folder for a venue that keeps its state."""
-    arguments = ("--state", state) if case.play is scenario.restart else ()
-    venue = Venue(binary, seed, (*case.arguments, *arguments))
+    arguments = [*case.arguments, *shlex.split(options.venue)]
+    if case.play is scenario.restart:
+        arguments += ["--state", state]
+    venue = Venue(options.binary, seed, arguments)
     try:
         async with venue:
             return await asyncio.wait_for(play_case(venue, case), CASE_TIMEOUT_S)
@@ -120,15 +125,20 @@ async def run_case_in(binary, seed, case, state):
 
 
 def words_of(error):
-    """What failed, where in our files, and with what a client it came from."""
-    lines = traceback.format_exception(error)
-    here = os.path.dirname(os.path.abspath(__file__))
-    trace = [at for at in traceback.extract_tb(error.__traceback__) if at.filename.startswith(here)]
-    frames = [f"{os.path.basename(at.filename)}:{at.lineno}" for at in trace]
-    # An expectation of ours says what it wants; anything else is shown whole.
-    if isinstance(error, AssertionError):
-        lines = [f"{error}\n"] + [note + "\n" for note in error.__notes__]
-    return "  at " + " > ".join(frames) + "\n  " + "".join(lines).rstrip().replace("\n", "\n  ")
+    """What failed, where, and what came before it: one line for each exception of the chain."""
+    lines, found = [], error
+    while found is not None:
+        trace = traceback.extract_tb(found.__traceback__)
+        ours = [at for at in trace if at.filename.startswith(HERE)]
+        # Our own frames, and the one in which it was raised.
+        shown = ours + [at for at in trace[-1:] if at not in ours]
+        where = " > ".join(f"{os.path.basename(at.filename)}:{at.lineno}" for at in shown)
+        # An expectation of ours says what it wants.
+        kind = "" if isinstance(found, AssertionError) else f"{type(found).__name__}: "
+        lines += [f"{kind}{found}", f"  at {where}"]
+        found = found.__cause__ or (None if found.__suppress_context__ else found.__context__)
+    lines += getattr(error, "__notes__", [])
+    return "  " + "\n".join(lines).replace("\n", "\n  ")
 
 
 def is_chosen(name, words):
@@ -141,6 +151,7 @@ def main():
     parser.add_argument("case", nargs="*", help="such as ccxt.book, ccxt, or book; all without any")
     parser.add_argument("--binary", help="the tickwheel binary")
     parser.add_argument("--seed", type=int, default=7, help="seed of the first case; each next one has the next")
+    parser.add_argument("--venue", default="", help="more arguments of the venue, such as --venue='--speed 300'")
     parser.add_argument("--list", action="store_true", help="names the cases")
     options = parser.parse_args()
     every = list(cases())
@@ -160,7 +171,7 @@ def main():
         seed, case_begin = options.seed + index, time.monotonic()
         kept.lines.clear()
         try:
-            said = asyncio.run(run_case(options.binary, seed, case))
+            said = asyncio.run(run_case(options, seed, case))
         except Exception as error:
             failed += 1
             print(f"FAILED {case.name} (seed {seed}, {time.monotonic() - case_begin:.1f} s)", flush=True)

@@ -52,6 +52,8 @@ def exchange(venue, account, tls=None):
     made.options.update(
         {"defaultType": "spot", "fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False, "fetchMargins": False}
     )
+    # As deep as the venue's snapshots; ccxt's own limit is 1,000 levels.
+    made.options["watchOrderBookLimit"] = 5000
     for key in list(made.urls["api"]):
         if key in ("public", "private", "v1"):
             made.urls["api"][key] = where["rest"] + "/api/v3"
@@ -166,7 +168,16 @@ class Trader:
 
     async def watch(self, watch):
         while True:
-            await watch()
+            try:
+                await watch()
+            except ccxt.NetworkError:
+                # The connection is lost; the next watch connects and subscribes.
+                self.broken_count += 1
+
+    async def subscribed_again(self):
+        """The user stream after its connection was lost."""
+        await until(lambda: self.alive() and self.broken_count == len(self.watching), "every watch to notice")
+        await self.client.authenticate({"type": "spot"})
 
     def alive(self):
         """Raises what ended a watch."""

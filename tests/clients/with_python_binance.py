@@ -178,8 +178,7 @@ class Trader:
                 if isinstance(cache, dict):
                     # It tells of the lost connection, and has begun to connect again.
                     continue
-                # The first snapshot is taken before the first diff, the second because of it.
-                self.broken_count = max(0, manager.snapshot_count - 2)
+                self.broken_count = manager.snapshot_count
                 yield Book(manager._last_update_id, dict(cache.get_bids()), dict(cache.get_asks()))
 
 

@@ -208,9 +208,14 @@ pub struct Place {
 impl Place {
     /// A place with a lively configuration, changed by `change`.
     pub fn new(seed: u64, change: impl FnOnce(&mut config::Config)) -> Place {
-        let directory = crate::scratch::directory();
         let mut settings = compose::lively(seed);
         change(&mut settings);
+        Place::with(&settings)
+    }
+
+    /// A place with that configuration.
+    pub fn with(settings: &config::Config) -> Place {
+        let directory = crate::scratch::directory();
         let config = directory.path().join("engine.toml");
         std::fs::write(&config, settings.to_toml()).expect("a temporary directory is writable");
         let data = directory.path().join("data");

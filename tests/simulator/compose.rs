@@ -109,6 +109,12 @@ pub fn lively(seed: u64) -> Config {
     config.engine.state_hash_interval = 256;
     config.engine.core = "none".to_string();
     config.journal.segment_mib = 1;
+    shorten_memories(&mut config);
+    // What the generated text says is what the manifest will say.
+    Config::parse(&config.to_toml(), "lively").expect("the changes are within their ranges")
+}
+
+fn shorten_memories(config: &mut Config) {
     for section in &mut config.strategy {
         match section {
             StrategySection::MarketMaker(maker) => maker.warmup_ms = Some(200),
@@ -122,7 +128,20 @@ pub fn lively(seed: u64) -> Config {
             }
         }
     }
-    // What the generated text says is what the manifest will say.
+}
+
+/// The paper profile, which goes over sockets, with shorter memories.
+pub fn lively_wire(seed: u64) -> Config {
+    let text = config::profile("paper").expect("the paper profile is built in");
+    let mut config = Config::parse(text, "paper").expect("the paper profile is valid");
+    config.engine.state_hash_interval = 256;
+    config.engine.core = "none".to_string();
+    config.journal.segment_mib = 1;
+    if let Some(wire) = &mut config.wire {
+        wire.local.seed = seed;
+        wire.local.speed_percent = 400;
+    }
+    shorten_memories(&mut config);
     Config::parse(&config.to_toml(), "lively").expect("the changes are within their ranges")
 }
 

@@ -22,6 +22,7 @@ pub mod random;
 pub mod scratch;
 pub mod threads;
 pub mod trouble;
+pub mod venue_process;
 pub mod world;
 
 pub use compose::Desk;

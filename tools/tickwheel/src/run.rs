@@ -30,6 +30,7 @@ use engine::border;
 use engine::clock::Clock;
 use engine::event::Mode;
 use engine::idle::{IdlePolicy, Idler};
+use engine::pipeline::Pipeline;
 use engine::pipeline::core_thread::{Core, CoreSettings};
 use engine::stats::{Identity, StatsWriter};
 use paper::{PaperConfig, PaperVenue};
@@ -63,8 +64,8 @@ pub(crate) struct RunArgs {
     /// Per cent of the market's configured rates: 1000 is ten times as busy.
     #[arg(long, value_name = "PERCENT")]
     speed: Option<u32>,
-    /// Trade against a venue that was started elsewhere: the address of its REST interface, such as
-    /// http://127.0.0.1:8080. Needs --key-file where the configuration names none.
+    /// Trade against a venue that was started elsewhere: the address of its REST interface (scheme, host and port).
+    /// Needs --key-file where the configuration names none.
     #[arg(long, value_name = "URL")]
     venue_url: Option<String>,
     /// File with the API key for --venue-url: `api_key = ".."`, `secret = ".."`, readable by its owner alone.
@@ -76,6 +77,9 @@ pub(crate) struct RunArgs {
     /// Decide everything, send nothing.
     #[arg(long)]
     dry_run: bool,
+    /// Where balances differ from the venue's for a reason that you know (a deposit): take the venue's side, once.
+    #[arg(long)]
+    accept_balances: bool,
     /// Print one JSON object at the end, and nothing else on standard output.
     #[arg(long)]
     json: bool,
@@ -188,15 +192,7 @@ fn start(
     if !args.json {
         print_start(config, dir, &opened, &format!("{} ({idle_why})", idle.name()), pin);
     }
-    let identity = Identity {
-        instance: &config.engine.name,
-        engine_version: compose::VERSION,
-        commit: compose::COMMIT,
-        mode: mode.name(),
-        journal_dir: &journal_dir.display().to_string(),
-    };
-    let stats = StatsWriter::create_in(dir, &identity, clock.now_ns())
-        .with_context(|| format!("make the stats file in {}", dir.display()))?;
+    let stats = stats_file(config, mode, (dir, &journal_dir), clock.now_ns())?;
     let idler = Idler::new(idle);
     let size = |value: u32| usize::try_from(value).expect("32 bits fit a usize");
     let (producer, inbound, inbound_depth) = border::inbound(
@@ -206,27 +202,11 @@ fn start(
     );
     let (mut outbound, requests, outbound_depth) =
         border::outbound(size(config.engine.outbound_slots));
-    let world = match connected {
-        Some(connected) => {
-            if !args.json {
-                println!("venue: {}", connected.describe());
-            }
-            World::Wire(Box::new(WireWorld::new(
-                connected,
-                config,
-                &opened.pipeline,
-                (idle, clock.now_ns()),
-            )?))
-        }
-        // The market begins where the last session left it, so that positions are valued without a jump.
-        None => World::Generated(Box::new(Exchange::new(
-            config,
-            origin,
-            mode,
-            &opened.pipeline,
-            clock.now_ns(),
-        )?)),
-    };
+    if let Some(connected) = connected.as_ref().filter(|_| !args.json) {
+        println!("venue: {}", connected.describe());
+    }
+    let now = (idle, clock.now_ns());
+    let world = world(connected, (config, origin, mode), &opened.pipeline, now)?;
     let baseline = supervisor::Baseline::of(&opened.pipeline);
     opened.start(clock.now_ns(), &mut outbound)?;
     let abandon = Arc::new(AtomicBool::new(false));
@@ -247,6 +227,7 @@ fn start(
         duration_ns: args.duration,
         clock_interval_ns: u64::from(config.engine.clock_interval_ms) * 1_000_000,
         json: args.json,
+        accept_balances: args.accept_balances,
         journal_dir,
         baseline,
         session: opened.manifest.session,
@@ -254,6 +235,39 @@ fn start(
     };
     let parts = Parts { core, world, requests, producer, snapshots };
     Supervisor::start(plan, parts, clock)?.watch()
+}
+
+fn stats_file(
+    config: &Config,
+    mode: Mode,
+    (dir, journal_dir): (&Path, &Path),
+    now_ns: u64,
+) -> anyhow::Result<StatsWriter> {
+    let identity = Identity {
+        instance: &config.engine.name,
+        engine_version: compose::VERSION,
+        commit: compose::COMMIT,
+        mode: mode.name(),
+        journal_dir: &journal_dir.display().to_string(),
+    };
+    StatsWriter::create_in(dir, &identity, now_ns)
+        .with_context(|| format!("make the stats file in {}", dir.display()))
+}
+
+/// What brings the world to this engine.
+fn world(
+    connected: Option<connected::Connected>,
+    (config, origin, mode): (&Config, &str, Mode),
+    pipeline: &Pipeline,
+    (idle, now_ns): (IdlePolicy, u64),
+) -> anyhow::Result<World> {
+    if let Some(connected) = connected {
+        let wire = WireWorld::new(connected, config, pipeline, (idle, now_ns))?;
+        return Ok(World::Wire(Box::new(wire)));
+    }
+    // The market begins where the last session left it, so that positions are valued without a jump.
+    let exchange = Exchange::new(config, origin, mode, pipeline, now_ns)?;
+    Ok(World::Generated(Box::new(exchange)))
 }
 
 /// Idle policy and core, and why.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   tests/clients/requirements.txt --pip--> target/clients-venv      once, then only when it changes
-//!   cargo build --package tickwheel ------> target/debug/tickwheel   or what TICKWHEEL_BINARY names
+//!   cargo build --bin tickwheel ----------> target/debug/tickwheel   or what TICKWHEEL_BINARY names
 //!   tests/clients/main.py                   one fresh venue a case; ends with "N passed, N failed"
 //! ```
 //!
@@ -53,7 +53,9 @@ fn binary(target: &Path) -> anyhow::Result<PathBuf> {
         ensure!(given.is_file(), "TICKWHEEL_BINARY: {} is not a file", given.display());
         return Ok(given);
     }
-    let built = cargo().args(["build", "--locked", "--package", "tickwheel"]).status();
+    // The features of the whole workspace, so that after its tests nothing is built again.
+    let build = ["build", "--locked", "--workspace", "--bin", "tickwheel"];
+    let built = cargo().args(build).status();
     ensure!(built.context("cargo could not be started")?.success(), "tickwheel does not build");
     Ok(target.join("debug").join(format!("tickwheel{}", std::env::consts::EXE_SUFFIX)))
 }

@@ -17,6 +17,8 @@ pub(crate) struct HttpRequest<'a> {
     pub(crate) microseconds: bool,
     /// Whom the limits of an address count against.
     pub(crate) client: u64,
+    /// Whether it comes from this machine.
+    pub(crate) is_local: bool,
 }
 
 impl<'a> HttpRequest<'a> {

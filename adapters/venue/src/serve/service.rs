@@ -115,6 +115,7 @@ impl Service for Door {
             api_key: request.headers.get("X-MBX-APIKEY"),
             microseconds: unit.is_some_and(|unit| unit.eq_ignore_ascii_case("microsecond")),
             client: client_of(peers.remote(peer).map(|address| address.ip())),
+            is_local: peers.remote(peer).is_some_and(|address| address.ip().is_loopback()),
         };
         let core = Arc::clone(&self.core);
         let mut core = lock(&core);

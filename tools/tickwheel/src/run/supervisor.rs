@@ -66,6 +66,8 @@ pub(crate) struct Plan {
     pub(crate) duration_ns: Option<u64>,
     pub(crate) clock_interval_ns: u64,
     pub(crate) json: bool,
+    /// The operator takes the venue's side where balances differ.
+    pub(crate) accept_balances: bool,
     pub(crate) journal_dir: PathBuf,
     pub(crate) baseline: Baseline,
     /// Number of the session.
@@ -101,6 +103,8 @@ pub(crate) struct Supervisor {
     start_ns: u64,
     summary: Summary,
     snapshot_lost: bool,
+    /// It was said that balances differ, or they were accepted.
+    told_balances: bool,
     neighbours: Neighbours,
 }
 
@@ -173,6 +177,7 @@ impl Supervisor {
             start_ns,
             summary,
             snapshot_lost: false,
+            told_balances: false,
             neighbours,
         })
     }
@@ -278,6 +283,7 @@ impl Supervisor {
             eprintln!("\nthe snapshot thread ended: no more snapshots, the engine goes on");
         }
         let snapshot = self.reader.snapshot().ok()?;
+        self.watch_balances(&snapshot);
         let now_ns = self.clock.now_ns();
         for thread in &snapshot.threads {
             let age_ns = now_ns.saturating_sub(thread.last_beat_ns);
@@ -301,6 +307,27 @@ impl Supervisor {
             }
         }
         None
+    }
+
+    /// Says once that balances differ, or takes the venue's side if the operator said so at the start.
+    fn watch_balances(&mut self, snapshot: &Snapshot) {
+        let count = snapshot.counter(CounterId::BalancesDiffering);
+        if count == 0 || self.told_balances {
+            return;
+        }
+        self.told_balances = true;
+        let now_ns = self.clock.now_ns();
+        if self.plan.accept_balances {
+            let command = events::command(CommandCode::AcceptBalances, 0);
+            self.insist(supervisor_event(command, now_ns));
+            eprintln!("\n{count} balances differ from the venue's: its side was accepted");
+            return;
+        }
+        self.stats.error(3, now_ns, format_args!("{count} balances differ from the venue's"));
+        eprintln!(
+            "\n{count} balances differ from the venue's: new orders are locked (docs/runbooks/reconcile-mismatch.md; \
+             with a reason that you know, start again with --accept-balances)"
+        );
     }
 
     fn tell_dead(&mut self, thread: u32) {
@@ -494,7 +521,7 @@ fn summary_line(snapshot: &Snapshot, seconds: u64, rate: u64) -> String {
         .counter(CounterId::JournalAppended)
         .saturating_sub(snapshot.counter(CounterId::JournalSynced));
     format!(
-        "{:>5} s  {} events ({}/s)  {} orders, {} fills, {} open  net {}  tick to order p99 {p99}  {} unsynced",
+        "{:>5} s  {} events ({}/s)  {} orders, {} fills, {} open  net {}  tick to order p99 {p99}  {} unsynced{}",
         seconds,
         count(snapshot.counter(CounterId::InboundConsumed)),
         count(rate),
@@ -503,5 +530,6 @@ fn summary_line(snapshot: &Snapshot, seconds: u64, rate: u64) -> String {
         snapshot.counter(CounterId::OrdersOpen),
         report::money_text(net),
         count(lag),
+        if 0 < snapshot.counter(CounterId::VenuesLocked) { "  VENUE LOCKED" } else { "" },
     )
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use binance::answer::LimitKind;
 use binance::endpoints::Endpoints;
 use binance::feed::{FeedLink, FeedLinkConfig, FeedPolicy, SegmentTap, Stream};
 use binance::info::{ExchangeInfo, RateLimitKind};
@@ -78,6 +79,7 @@ impl WireWorld {
         let table = pipeline.instruments();
         let feed = feed_link(&connected, wire, config, table)?;
         let Connected { endpoints, tls, credentials, info, child, .. } = connected;
+        let limits = limits(&info);
         let orders = match credentials {
             Some(credentials) => {
                 let session = orders_session(&wire.orders, tls.clone());
@@ -93,7 +95,11 @@ impl WireWorld {
                     http,
                     outbox_high_count: OUTBOX_HIGH_COUNT,
                 };
-                Some(OrderLink::new(settings, now_ns).context("order entry")?)
+                let mut link = OrderLink::new(settings, now_ns).context("order entry")?;
+                for (kind, window_ns, limit) in limits {
+                    link.machine_mut().budget_mut().limit(kind, window_ns, limit);
+                }
+                Some(link)
             }
             None => None,
         };
@@ -335,6 +341,19 @@ fn account(
     }
 }
 
+/// The venue's limits of requests and orders, as order entry counts them.
+fn limits(info: &ExchangeInfo) -> Vec<(LimitKind, u64, u32)> {
+    [(RateLimitKind::RequestWeight, LimitKind::Weight), (RateLimitKind::Orders, LimitKind::Orders)]
+        .into_iter()
+        .flat_map(|(listed, kind)| {
+            let windows = info.windows(listed).into_iter();
+            windows.map(move |(limit, window_ns)| {
+                (kind, window_ns, u32::try_from(limit).unwrap_or(u32::MAX))
+            })
+        })
+        .collect()
+}
+
 fn rules(section: &WireOrdersSection) -> anyhow::Result<Rules> {
     let ns = |ms: u32| u64::from(ms) * NS_PER_MS;
     let name = section.self_trade_prevention.as_str();
@@ -347,6 +366,8 @@ fn rules(section: &WireOrdersSection) -> anyhow::Result<Rules> {
             })?;
     Ok(Rules {
         recv_window_ns: ns(section.recv_window_ms),
+        clock_error_ns_max: ns(section.clock_error_ms_max),
+        settle_margin_ns: ns(section.settle_margin_ms),
         answer_ns_max: ns(section.request_ms_max),
         ping_ns_max: ns(section.mute_ms_max),
         offset_ns_max: ns(section.clock_offset_ms_max),

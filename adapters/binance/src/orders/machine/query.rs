@@ -260,9 +260,11 @@ impl Machine {
         if recounts {
             leg.told = 0;
         }
+        let mut total = 0i64;
         for row in rows {
             match row.facts(price_scale, quantity_scale) {
                 Ok(trade) if row.order_id == venue_id => {
+                    total = total.saturating_add(trade.quantity);
                     let was_told = self.trades_seen.contains((instrument, trade.trade_id));
                     let leg = self.orders.get_mut(&order).and_then(|o| o.leg_mut(generation));
                     if let Some(leg) = leg.filter(|_| was_told && recounts) {
@@ -273,6 +275,10 @@ impl Machine {
                 Ok(_) => {}
                 Err(_) => self.counters.garbage += 1,
             }
+        }
+        // A fill that a report told may be missing in an older answer that was counted; this one has it.
+        if let Some(leg) = self.orders.get_mut(&order).and_then(|o| o.leg_mut(generation)) {
+            leg.told = leg.told.max(total);
         }
     }
 

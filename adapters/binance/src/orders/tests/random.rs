@@ -551,6 +551,14 @@ proptest! {
     }
 }
 
+/// Runs that once went wrong: an answer with trades that was older than the reports.
+#[test]
+fn runs_that_went_wrong_go_right() {
+    for seed in [776_053_244_349_672_299, 15_556_045_179_972_232_719] {
+        run(seed).unwrap();
+    }
+}
+
 #[test]
 fn the_model_visits_what_it_is_for() {
     let (mut orders, mut trades, mut unknowns, mut replaced, mut downs) = (0, 0, 0, 0, 0);

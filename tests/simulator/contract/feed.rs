@@ -78,6 +78,9 @@ pub fn clauses<D: FeedDouble>() -> Vec<Clause> {
     ]
 }
 
+/// Updates after the first whole book before something goes wrong.
+const UPDATE_COUNT: u64 = 5;
+
 /// A double and what it told.
 struct Bench<D> {
     double: D,
@@ -88,6 +91,9 @@ impl<D: FeedDouble> Bench<D> {
     fn live(start: FeedStart) -> Result<Bench<D>, Stop> {
         let mut bench = Bench { double: D::start(start)?, ears: FeedEars::new() };
         bench.until("the first whole book", |ears| ears.is_live())?;
+        // A snapshot may be ahead of its stream: what were to go missing now would not be missed.
+        let count = bench.ears.depth_count;
+        bench.until("updates", |ears| count + UPDATE_COUNT < ears.depth_count)?;
         Ok(bench)
     }
 

@@ -41,14 +41,15 @@ impl FeedDouble for BinanceFeed {
         let mut config = FeedLinkConfig::new(&Endpoints::at(&urls.rest, &urls.stream, ""));
         config.session.backoff_ns_min = 2 * MS_NS;
         config.session.backoff_ns_max = 20 * MS_NS;
-        config.mute_ns_max = [300 * MS_NS, 0, 0];
+        // A busy machine may not turn for a while.
+        config.mute_ns_max = [1_500 * MS_NS, 0, 0];
         config.hold_ns_max = 10 * MS_NS;
         config.first_update_ns_max = 50 * MS_NS;
         config.snapshot_level_count = 100;
         config.snapshot_retry_ns_min = 2 * MS_NS;
         config.snapshot_retry_ns_max = 50 * MS_NS;
         if start == FeedStart::RenewsOften {
-            config.connection_age_ns_max = 200 * MS_NS;
+            config.connection_age_ns_max = 400 * MS_NS;
         }
         let link = FeedLink::new(config, &table(Venue::BinanceSpot))
             .map_err(|error| Stop::Broken(error.to_string()))?;

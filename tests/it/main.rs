@@ -16,6 +16,7 @@ mod a_storm_delays_no_report;
 mod architecture;
 mod backtest_of_a_capture;
 mod clock_skew_beyond_the_receive_window;
+mod contract;
 mod crash_between_any_two_records;
 mod damage_is_refused_by_name;
 mod disk_full_and_read_only;

@@ -15,6 +15,7 @@ pub mod binary;
 pub mod bookkeeper;
 pub mod capture;
 pub mod compose;
+pub mod contract;
 pub mod fuzz;
 pub mod gambler;
 pub mod random;

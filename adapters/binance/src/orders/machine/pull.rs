@@ -109,7 +109,7 @@ impl Machine {
             return;
         }
         let orders = self.pulled_orders();
-        let tracked = |order: &u64| self.orders.get(order);
+        let tracked = |order: &u64| self.orders.get(*order);
         if orders.iter().filter_map(tracked).any(|order| order.learned && order.query.is_some()) {
             return;
         }
@@ -300,7 +300,7 @@ impl Machine {
             self.learn_order(*index, facts);
         }
         for order in self.pulled_orders() {
-            if self.orders.get(&order).is_some_and(|tracked| tracked.learned) {
+            if self.orders.get(order).is_some_and(|tracked| tracked.learned) {
                 self.start_query(order, false, now_ns, courier);
             }
         }
@@ -390,7 +390,7 @@ impl Machine {
         let Some((order, generation)) = known else {
             return self.outbox.push(venue_order(&row), now_ns);
         };
-        let Some(tracked) = self.orders.get_mut(&order) else { return };
+        let Some(tracked) = self.orders.get_mut(order) else { return };
         tracked.acked = true;
         let is_working = |leg: &crate::orders::tracked::Leg| leg.state == LegState::Working;
         if !tracked.leg(generation).is_some_and(is_working) {

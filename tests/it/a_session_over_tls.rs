@@ -12,10 +12,11 @@ fn until(rig: &mut Rig, state: OrderState) {
     rig.until(state.name(), BOUND_NS, is_so).unwrap();
 }
 
-#[test]
-fn orders_fill_over_tls_and_a_cut_loses_nothing() {
+#[track_caller]
+fn check(logs_on: bool) {
     let mut config = RigConfig::puppet(50);
     config.links.tls = true;
+    config.links.logs_on = logs_on;
     let mut rig = Rig::start(config);
     rig.until_ready().unwrap();
     assert!(rig.venue.urls.rest_tls.starts_with("https://"));
@@ -35,4 +36,14 @@ fn orders_fill_over_tls_and_a_cut_loses_nothing() {
     rig.until_books_agree(0).unwrap();
     let summary = rig.finish().unwrap();
     assert_eq!((summary.order_count, summary.fill_count), (2, 3), "{summary:?}");
+}
+
+#[test]
+fn orders_fill_over_tls_and_a_cut_loses_nothing() {
+    check(false);
+}
+
+#[test]
+fn the_same_with_an_ed25519_key_that_logs_on() {
+    check(true);
 }

@@ -138,6 +138,9 @@ fn venue_config(config: &RigConfig) -> VenueConfig {
     limits.weight_1m_max = 1_000_000;
     limits.raw_5m_max = 10_000_000;
     venue.streams.depth_fast_ns = 5 * MS_NS;
+    for account in venue.exchange.accounts.iter_mut().take(1) {
+        account.keys.push(links::ed25519_key());
+    }
     match config.market {
         RigMarket::Still => venue.still(),
         RigMarket::Generated { speed_percent } => {

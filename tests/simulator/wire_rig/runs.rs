@@ -155,6 +155,14 @@ fn stroke(random: &mut Random) -> Stroke {
     Stroke::Venue(what, action)
 }
 
+/// Orders go stale within the run.
+fn sweeps_soon(config: &mut config::Config) {
+    if let Some(wire) = &mut config.wire {
+        wire.reconcile.stale_order_ms = 60;
+        wire.reconcile.sweep_interval_ms = 20;
+    }
+}
+
 impl Plan {
     fn of(seed: u64) -> Plan {
         let mut random = Random::new(seed);
@@ -164,7 +172,13 @@ impl Plan {
         config.links.tls = random.chance(50);
         config.links.feed_count = 1 + usize::from(random.chance(300));
         config.links.policy = pick(&mut random, &FeedPolicy::ALL);
-        config.links.rules.place_by_rest = random.chance(500);
+        config.links.logs_on = random.chance(200);
+        if random.chance(150) {
+            config.adjust = sweeps_soon;
+        }
+        let rules = &mut config.links.rules;
+        rules.place_by_rest = random.chance(500);
+        (rules.ping_ns_max, rules.clock_error_ns_max) = (60 * MS_NS, 60 * MS_NS);
         if random.chance(100) {
             config.links.renew_ns = (30 + random.below(100)) * MS_NS;
         }

@@ -364,10 +364,15 @@ impl Rig {
         Ok(())
     }
 
-    /// Faults end, the strategies stop, everything calms down.
-    pub fn settle(&mut self) -> Result<(), String> {
+    /// Faults end.
+    pub fn calm(&self) {
         self.venue.handle.clear_faults();
         self.affect(&Action::Clock { offset_ms: 0 });
+    }
+
+    /// Faults end, the strategies stop, everything calms down.
+    pub fn settle(&mut self) -> Result<(), String> {
+        self.calm();
         self.command(CommandCode::Stop);
         let mut next_ns = self.clock.now_ns() + CANCEL_INTERVAL_NS;
         self.until("no order is open and the venue is unlocked", BOUND_NS, |rig| {

@@ -243,6 +243,11 @@ fn run(plan: &Plan) -> Result<Report, String> {
             *report.struck.entry(what).or_default() += fired;
         }
     }
+    rig.calm();
+    rig.until_ready()?;
+    for instrument in [0, 1] {
+        rig.until_books_agree(instrument)?;
+    }
     report.summary = rig.finish()?;
     Ok(report)
 }

@@ -129,10 +129,10 @@ fn document(options: &Options, totals: &Totals, took_ns: u64) -> String {
         writeln!(text, "| {what} | {how_much} |").expect("writing to a string cannot fail");
     }
     text.push_str(
-        "\nIn every run that did not fail: lost 0, doubled 0; orders, executions, positions ",
+        "\nIn every run that did not fail: lost 0, doubled 0; books, orders, executions, ",
     );
     text.push_str(
-        "and balances of engine and venue are equal; the journal replays to the same hash.\n",
+        "positions and balances of engine and venue are equal; the journal replays to the same hash.\n",
     );
     text.push_str("\n| fault | struck |\n|---|---|\n");
     for (what, count) in &totals.struck {

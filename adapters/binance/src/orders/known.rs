@@ -40,7 +40,11 @@ impl Known {
     }
 
     /// The order, made where it is not known.
-    pub(super) fn get_or_make(&mut self, order: u64, make: impl FnOnce() -> Tracked) -> &mut Tracked {
+    pub(super) fn get_or_make(
+        &mut self,
+        order: u64,
+        make: impl FnOnce() -> Tracked,
+    ) -> &mut Tracked {
         let tracked = self.orders.entry(order).or_insert_with(make);
         if !std::mem::replace(&mut tracked.awake, true) {
             self.awake.insert(order);

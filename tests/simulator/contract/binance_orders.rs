@@ -176,7 +176,7 @@ impl BrokerDouble for BinanceOrders {
                 venue.fault(place(Action::Cut { accepted: false, scope: own }));
             }
             BrokerTrouble::CutAfter => {
-                venue.fault(place(Action::Cut { accepted: true, scope: own }))
+                venue.fault(place(Action::Cut { accepted: true, scope: own }));
             }
             BrokerTrouble::Limited => venue.fault(place(answer(429, -1003, Some(1), false))),
             BrokerTrouble::Garbage => {

@@ -95,7 +95,7 @@ struct Bench<D> {
 impl<D: FeedDouble> Bench<D> {
     fn live(start: FeedStart) -> Result<Bench<D>, Stop> {
         let mut bench = Bench { double: D::start(start)?, ears: FeedEars::new() };
-        bench.until("the first whole book", |ears| ears.is_live())?;
+        bench.until("the first whole book", FeedEars::is_live)?;
         // A snapshot may be ahead of its stream: what were to go missing now would not be missed.
         let count = bench.ears.depth_count;
         bench.until("updates", |ears| count + UPDATE_COUNT < ears.depth_count)?;

@@ -35,6 +35,11 @@ pub fn instruments() -> InstrumentTable {
 
 /// Limits that let the taker trade, every one of them set.
 pub fn limits() -> Limits {
+    limits_of(usize::from(INSTRUMENT_COUNT))
+}
+
+/// The same for so many instruments.
+pub fn limits_of(instrument_count: usize) -> Limits {
     let currency = |amount: i128| Money(amount * Money::ONE.0);
     let instrument = InstrumentLimits {
         order_quantity_max: 1_000_000,
@@ -47,7 +52,7 @@ pub fn limits() -> Limits {
         restricted: false,
     };
     Limits {
-        instruments: vec![Some(instrument); usize::from(INSTRUMENT_COUNT)],
+        instruments: vec![Some(instrument); instrument_count],
         account: Some(AccountLimits {
             order_rate_count_max: 100_000,
             order_rate_window_ns: 1_000_000_000,
@@ -161,7 +166,8 @@ pub fn watching_pipeline(instruments: InstrumentTable) -> Pipeline {
     Pipeline::new(config(Limits::none()), instruments, vec![Box::new(taker)])
 }
 
-fn config(limits: Limits) -> PipelineConfig {
+/// The settings of every pipeline of the benches.
+pub fn config(limits: Limits) -> PipelineConfig {
     PipelineConfig {
         engine: 1,
         mode: Mode::Paper,

@@ -7,6 +7,7 @@ pub mod host;
 pub mod latency;
 pub mod report;
 pub mod rig;
+pub mod wire;
 pub mod workload;
 
 /// True under `cargo bench`; `cargo test --benches` runs the same code in a tiny mode.

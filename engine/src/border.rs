@@ -6,8 +6,8 @@
 //! **Invariant:** a full inbound ring loses market data only, and never silently: a `FEED` event with
 //! the number of lost events makes the book a gap. Reports and commands are never dropped.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::{Arc, OnceLock};
 
 use crossbeam::utils::CachePadded;
 use disruptor::{
@@ -258,10 +258,33 @@ pub fn inbound(
     )
 }
 
+/// How the core wakes a reader of the outbound ring that waits for sockets too.
+#[derive(Default)]
+struct Bell {
+    waits: CachePadded<AtomicBool>,
+    ring: OnceLock<Box<dyn Fn() + Send + Sync>>,
+}
+
+impl Bell {
+    /// To be called after something was published. Costs the core nothing without a bell, a fence with
+    /// one, and a call (mostly a system call) only while the reader waits.
+    #[inline]
+    fn published(&self) {
+        let Some(ring) = self.ring.get() else { return };
+        // Between the publication and the look at `waits`, as the reader has one between its `waits` and
+        // its look at the ring: one of the two sees the other.
+        fence(Ordering::SeqCst);
+        if self.waits.load(Ordering::Relaxed) && self.waits.swap(false, Ordering::Relaxed) {
+            ring();
+        }
+    }
+}
+
 /// The core's end of the outbound ring.
 pub struct OutboundProducer {
     ring: SingleProducer<Event, SingleConsumerBarrier>,
     counts: Arc<Counts>,
+    bell: Arc<Bell>,
 }
 
 impl std::fmt::Debug for OutboundProducer {
@@ -278,6 +301,7 @@ impl Outlet for OutboundProducer {
         }
         let published = self.counts.published.load(Ordering::Relaxed);
         self.counts.published.store(published + 1, Ordering::Relaxed);
+        self.bell.published();
         true
     }
 }
@@ -286,6 +310,7 @@ impl Outlet for OutboundProducer {
 pub struct OutboundConsumer {
     poller: EventPoller<Event, SingleProducerBarrier>,
     counts: Arc<Counts>,
+    bell: Arc<Bell>,
 }
 
 impl std::fmt::Debug for OutboundConsumer {
@@ -295,6 +320,33 @@ impl std::fmt::Debug for OutboundConsumer {
 }
 
 impl OutboundConsumer {
+    /// Lets the core call `ring` for the next event after each [`OutboundConsumer::wait_begins`]. Once.
+    pub fn set_bell(&self, ring: impl Fn() + Send + Sync + 'static) {
+        let is_new = self.bell.ring.set(Box::new(ring)).is_ok();
+        debug_assert!(is_new, "a ring has one bell");
+    }
+
+    /// Says that this thread will wait: the next event rings the bell. False when something is there
+    /// already, or no bell could wake the wait.
+    pub fn wait_begins(&self) -> bool {
+        if self.bell.ring.get().is_none() {
+            return false;
+        }
+        self.bell.waits.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        let published = self.counts.published.load(Ordering::Relaxed);
+        let is_empty = published == self.counts.consumed.load(Ordering::Relaxed);
+        if !is_empty {
+            self.wait_ends();
+        }
+        is_empty
+    }
+
+    /// The wait is over, whatever ended it.
+    pub fn wait_ends(&self) {
+        self.bell.waits.store(false, Ordering::Relaxed);
+    }
+
     /// Handles everything that is there.
     #[inline]
     pub fn poll(&mut self, mut handle: impl FnMut(&Event)) -> Polled {
@@ -321,8 +373,13 @@ pub fn outbound(slot_count: usize) -> (OutboundProducer, OutboundConsumer, Depth
     let builder = build_single_producer(slot_count, || Event::new(Kind(0)), BusySpin);
     let (poller, builder) = builder.new_event_poller();
     let counts = Arc::new(Counts::default());
-    let producer = OutboundProducer { ring: builder.build(), counts: Arc::clone(&counts) };
-    let consumer = OutboundConsumer { poller, counts: Arc::clone(&counts) };
+    let bell = Arc::new(Bell::default());
+    let producer = OutboundProducer {
+        ring: builder.build(),
+        counts: Arc::clone(&counts),
+        bell: Arc::clone(&bell),
+    };
+    let consumer = OutboundConsumer { poller, counts: Arc::clone(&counts), bell };
     let slot_count = u64::try_from(slot_count).unwrap_or(u64::MAX);
     (producer, consumer, Depth { counts, slot_count })
 }
@@ -374,6 +431,60 @@ mod tests {
         assert_eq!(producer.publish_run(&run[..32]), Ok(()));
         assert_eq!(producer.publish_run(&run[..32]), Ok(()));
         assert_eq!(producer.publish_run(&run[..1]), Err(RingFull));
+    }
+
+    #[test]
+    fn the_bell_rings_once_for_each_announced_wait_and_never_otherwise() {
+        let (mut producer, mut consumer, _) = outbound(8);
+        assert!(!consumer.wait_begins(), "nothing could wake it");
+        let rung = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&rung);
+        consumer.set_bell(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        assert!(producer.offer(&session::clock()));
+        assert_eq!(rung.load(Ordering::Relaxed), 0, "nobody waits");
+        assert!(!consumer.wait_begins(), "there is something to take");
+        assert_eq!(consumer.poll(|_| {}), Polled::Events(1));
+        assert!(consumer.wait_begins());
+        assert!(producer.offer(&session::clock()) && producer.offer(&session::clock()));
+        assert_eq!(rung.load(Ordering::Relaxed), 1);
+        assert_eq!(consumer.poll(|_| {}), Polled::Events(2));
+        assert!(consumer.wait_begins());
+        consumer.wait_ends();
+        assert!(producer.offer(&session::clock()));
+        assert_eq!(rung.load(Ordering::Relaxed), 1, "the wait was over");
+    }
+
+    #[test]
+    fn no_event_is_slept_over() {
+        let (mut producer, mut consumer, _) = outbound(8);
+        let sleeper = std::thread::current();
+        consumer.set_bell(move || sleeper.unpark());
+        let count = 20_000_u64;
+        let sender = std::thread::spawn(move || {
+            for _ in 0..count {
+                while !producer.offer(&session::clock()) {
+                    std::thread::yield_now();
+                }
+            }
+            producer
+        });
+        let (mut seen, mut silent) = (0, 0);
+        while seen < count && silent < 100 {
+            match consumer.poll(|_| {}) {
+                Polled::Events(events) => (seen, silent) = (seen + events, 0),
+                Polled::Closed => break,
+                Polled::Nothing if consumer.wait_begins() => {
+                    std::thread::park_timeout(std::time::Duration::from_millis(100));
+                    consumer.wait_ends();
+                    silent += 1;
+                }
+                Polled::Nothing => {}
+            }
+        }
+        assert_eq!(seen, count);
+        drop(sender.join().expect("the sender does not panic"));
     }
 
     #[test]

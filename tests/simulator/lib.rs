@@ -23,6 +23,7 @@ pub mod scratch;
 pub mod threads;
 pub mod trouble;
 pub mod venue_process;
+pub mod wire_rig;
 pub mod world;
 
 pub use compose::Desk;

@@ -201,6 +201,12 @@ impl FeedLink {
         self.poller.stopper()
     }
 
+    /// Ends waits of [`FeedLink::turn`] also when `other` has something to do: for one thread that runs
+    /// both.
+    pub fn watch(&mut self, other: &Poller) -> io::Result<()> {
+        self.poller.watch(other)
+    }
+
     /// How the feed is.
     pub fn status(&self) -> FeedStatus {
         self.parts.machine.status()

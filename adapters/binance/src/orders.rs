@@ -31,6 +31,7 @@
 
 pub mod client_id;
 pub mod config;
+mod known;
 pub mod limits;
 pub mod link;
 pub mod machine;

@@ -5,12 +5,14 @@
 mod tests;
 
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use engine::clock::Clock;
-use mio::{Events, Poll, Registry, Token, Waker};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Registry, Token, Waker};
 
 use crate::endpoint::Endpoint;
 use crate::http::client::HttpClient;
@@ -18,6 +20,7 @@ use crate::http::{HttpConfig, HttpId, HttpRequest};
 use crate::session::{ConfigError, Handler, SendError, Session, SessionConfig, SessionId};
 
 const WAKE: Token = Token(usize::MAX);
+const WATCHED: Token = Token(usize::MAX - 1);
 /// Events taken from the system at once; the rest comes with the next turn.
 const EVENT_COUNT_MAX: usize = 64;
 
@@ -126,6 +129,13 @@ impl Poller {
     /// A handle that ends the present wait of the loop.
     pub fn alarm(&self) -> Alarm {
         Alarm { waker: Arc::clone(&self.stopper.waker) }
+    }
+
+    /// Ends waits of this loop also when `other` has something to do, so that one thread can run both:
+    /// wait here, then turn the other without a wait. `other` must live as long as this.
+    pub fn watch(&mut self, other: &Poller) -> io::Result<()> {
+        let fd = other.poll.as_raw_fd();
+        self.poll.registry().register(&mut SourceFd(&fd), WATCHED, Interest::READABLE)
     }
 
     /// A handle that stops the loop.

@@ -205,6 +205,14 @@ pub struct OrderLink {
     inbox: Inbox,
 }
 
+/// Takes what the engine wants, and times it.
+fn take(machine: &mut Machine, wires: &mut Wires, clock: &Clock, requests: &mut impl Requests) {
+    requests.drain(&mut |event| {
+        machine.on_request(event, clock.now_ns(), wires);
+        machine.written(event, clock.now_ns());
+    });
+}
+
 /// Why an order link cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
@@ -245,6 +253,11 @@ impl OrderLink {
         self.wires.poller.alarm()
     }
 
+    /// The loop, for a thread that waits elsewhere (`FeedLink::watch`).
+    pub fn poller(&self) -> &Poller {
+        &self.wires.poller
+    }
+
     /// How it goes.
     pub fn status(&self) -> Status {
         self.machine.status()
@@ -271,7 +284,7 @@ impl OrderLink {
         sink: &mut impl Sink,
     ) -> io::Result<Turn> {
         let (machine, wires) = (&mut self.machine, &mut self.wires);
-        requests.drain(&mut |event| machine.on_request(event, clock.now_ns(), wires));
+        take(machine, wires, clock, requests);
         self.machine.outbox.flush(sink);
         if self.machine.outbox.is_high() {
             std::thread::park_timeout(timeout.min(BACKPRESSURE_WAIT));
@@ -282,6 +295,9 @@ impl OrderLink {
         let wait = timeout.min(Duration::from_nanos(due_ns.saturating_sub(now_ns)));
         let turn = self.wires.poller.run_once(wait, clock, &mut self.inbox)?;
         self.handle_inbox(clock.now_ns());
+        // The wait may have ended because of them.
+        let (machine, wires) = (&mut self.machine, &mut self.wires);
+        take(machine, wires, clock, requests);
         self.machine.on_time(clock.now_ns(), &mut self.wires);
         self.machine.outbox.flush(sink);
         Ok(turn)

@@ -28,6 +28,7 @@ use engine::instrument::Venue;
 use crate::errors::venue_code;
 use crate::orders::client_id::ClientId;
 use crate::orders::config::{Listing, Rules};
+use crate::orders::known::Known;
 use crate::orders::limits::{Budget, Urgency};
 use crate::orders::outbox::Outbox;
 use crate::orders::tracked::Tracked;
@@ -196,6 +197,14 @@ pub enum Sample {
     OrderToAck(u64),
     /// From any request of the WS API to its answer.
     RoundTrip(u64),
+    /// From any REST request to its answer.
+    RestRoundTrip(u64),
+    /// From the receipt of what caused a new order to the write of its frame.
+    SignalToSent(u64),
+    /// From the write of a new order to the word of a fill that it took.
+    SentToFill(u64),
+    /// From the receipt of what caused a new order to the word of a fill that it took.
+    SignalToFill(u64),
 }
 
 /// What happened so far.
@@ -264,7 +273,7 @@ pub struct Machine {
     is_up: bool,
     flights: BTreeMap<u64, Flight>,
     token: u64,
-    orders: BTreeMap<u64, Tracked>,
+    orders: Known,
     /// By instrument and the venue's id: our id and generation.
     venue_ids: BTreeMap<(u16, u64), (u64, u16)>,
     ended: VecDeque<u64>,
@@ -329,7 +338,7 @@ impl Machine {
             is_up: false,
             flights: BTreeMap::new(),
             token: 0,
-            orders: BTreeMap::new(),
+            orders: Known::default(),
             venue_ids: BTreeMap::new(),
             ended: VecDeque::new(),
             clock_waiters: Vec::new(),
@@ -354,7 +363,7 @@ impl Machine {
             up: self.is_up,
             offset_ns: self.offset_ns,
             flight_count: self.flights.len(),
-            live_count: self.orders.values().filter(|order| !order.over).count(),
+            live_count: self.orders.live_count(),
             waiting_count: self.outbox.count(),
             error: self.error.clone(),
             counters: self.counters,
@@ -369,6 +378,14 @@ impl Machine {
     /// Limits as `exchangeInfo` tells them.
     pub fn budget_mut(&mut self) -> &mut Budget {
         &mut self.budget
+    }
+
+    /// A request of the engine was written: times a new order. `now_ns` is the time after the write.
+    pub(super) fn written(&mut self, event: &Event, now_ns: u64) {
+        let is_written = |order: &Tracked| order.leg(1).is_some_and(|leg| leg.sent_ms != 0);
+        if event.kind == Kind::SEND_NEW && self.orders.get(event.id).is_some_and(is_written) {
+            self.sample(Sample::SignalToSent(now_ns.saturating_sub(event.time_ns)));
+        }
     }
 
     fn sample(&mut self, sample: Sample) {
@@ -396,7 +413,7 @@ impl Machine {
     // Telling the engine.
 
     fn tell(&mut self, order: u64, code: ReportCode, error: i64, terms: (i64, i64), now_ns: u64) {
-        let Some(tracked) = self.orders.get(&order) else { return };
+        let Some(tracked) = self.orders.get(order) else { return };
         let mut event = report(tracked.instrument, order, code, venue_code(error));
         (event.price, event.quantity) = terms;
         self.outbox.push(event, now_ns);
@@ -408,7 +425,7 @@ impl Machine {
 
     /// The order is over for the engine; it is remembered for a while.
     fn finish(&mut self, order: u64) {
-        let Some(tracked) = self.orders.get_mut(&order) else { return };
+        let Some(tracked) = self.orders.get_mut(order) else { return };
         if std::mem::replace(&mut tracked.over, true) {
             return;
         }
@@ -419,8 +436,8 @@ impl Machine {
         self.ended.push_back(order);
         if self.rules.ended_count_max < self.ended.len()
             && let Some(oldest) = self.ended.pop_front()
-            && self.orders.get(&oldest).is_some_and(|tracked| tracked.over)
-            && let Some(gone) = self.orders.remove(&oldest)
+            && self.orders.get(oldest).is_some_and(|tracked| tracked.over)
+            && let Some(gone) = self.orders.remove(oldest)
         {
             for leg in &gone.legs {
                 if let Some(venue_id) = leg.venue_id {
@@ -441,7 +458,7 @@ impl Machine {
     }
 
     /// When something is due.
-    pub fn deadline_ns(&self) -> Option<u64> {
+    pub fn deadline_ns(&mut self) -> Option<u64> {
         let deadlines = [
             self.flight_deadline_ns(),
             self.line_deadline_ns(),
@@ -550,7 +567,7 @@ impl Machine {
         self.counters.requests += 1;
         self.counters.places += u64::from(ask.places());
         if let Ask::Place { order, generation } | Ask::Replace { order, generation } = ask
-            && let Some(leg) = self.orders.get_mut(&order).and_then(|o| o.leg_mut(generation))
+            && let Some(leg) = self.orders.get_mut(order).and_then(|o| o.leg_mut(generation))
         {
             leg.sent_ms = timestamp_ms;
         }
@@ -585,7 +602,7 @@ impl Machine {
             | Ask::Status { order, generation, .. }
             | Ask::Trades { order, generation } => (order, generation),
         };
-        let tracked = self.orders.get(&order)?;
+        let tracked = self.orders.get(order)?;
         let index = self.listing_of(tracked.instrument)?;
         let name = ClientId { order_id: order, generation, cancel: false };
         let venue_id = tracked.leg(generation).and_then(|leg| leg.venue_id);
@@ -597,7 +614,7 @@ impl Machine {
         let params = self.writer.params_mut();
         if matches!(ask, Ask::Replace { .. }) {
             let before = ClientId { generation: generation.checked_sub(1)?, ..name };
-            let venue_id = self.orders.get(&order)?.leg(before.generation)?.venue_id;
+            let venue_id = self.orders.get(order)?.leg(before.generation)?.venue_id;
             params.text("cancelReplaceMode", "STOP_ON_FAILURE");
             params.text("cancelRestrictions", "ONLY_NEW");
             params.target(("cancelOrderId", "cancelOrigClientOrderId"), venue_id, before);
@@ -616,7 +633,7 @@ impl Machine {
     }
 
     fn fill_place(&mut self, order: u64, index: usize, client_id: ClientId) -> Option<()> {
-        let tracked = self.orders.get(&order)?;
+        let tracked = self.orders.get(order)?;
         let leg = tracked.leg(client_id.generation)?;
         let listing = &self.listings[index];
         self.writer.begin().place(&Place {

@@ -179,8 +179,12 @@ pub struct Tracked {
     pub check_at_ns: u64,
     /// A query on its way.
     pub query: Option<Query>,
-    /// When the order left, for the time to its acknowledgement.
+    /// When the order left, for the time to its acknowledgement and fills; 0 in an earlier life.
     pub sent_ns: u64,
+    /// When that was received which made the engine want the order; 0 in an earlier life.
+    pub signal_ns: u64,
+    /// Something of it may be due; kept by [`crate::orders::known`].
+    pub awake: bool,
 }
 
 impl Tracked {
@@ -205,7 +209,16 @@ impl Tracked {
             check_at_ns: 0,
             query: None,
             sent_ns: 0,
+            signal_ns: 0,
+            awake: false,
         }
+    }
+
+    /// When the order must be looked at, `u64::MAX` for never; never 0.
+    pub fn due_ns(&self) -> u64 {
+        let query_ns = self.query.map_or(0, |query| query.at_ns);
+        let times = [query_ns, self.cancel_at_ns, self.check_at_ns];
+        times.into_iter().filter(|time| *time != 0).min().unwrap_or(u64::MAX)
     }
 
     /// Generation of the last leg that is not absent.

@@ -153,8 +153,12 @@ impl Machine {
             self.counters.unasked += 1;
             return;
         };
-        if matches!(flight.way, Way::Line(_)) && !matches!(outcome, Outcome::Lost { .. }) {
-            self.sample(Sample::RoundTrip(now_ns.saturating_sub(flight.sent_ns)));
+        if !matches!(outcome, Outcome::Lost { .. }) {
+            let took_ns = now_ns.saturating_sub(flight.sent_ns);
+            self.sample(match flight.way {
+                Way::Line(_) => Sample::RoundTrip(took_ns),
+                Way::Rest => Sample::RestRoundTrip(took_ns),
+            });
         }
         if let Outcome::Refused(refused) = outcome
             && refused.verdict == Verdict::Transient(Retry::Clock)
@@ -247,7 +251,7 @@ impl Machine {
         let (Ask::Place { order, generation } | Ask::Replace { order, generation }) = ask else {
             return true;
         };
-        let tracked = self.orders.get(&order).filter(|tracked| !tracked.over);
+        let tracked = self.orders.get(order).filter(|tracked| !tracked.over);
         let leg = tracked.and_then(|tracked| tracked.leg(generation));
         leg.is_some_and(|leg| leg.state == LegState::Asked)
     }

@@ -32,7 +32,7 @@ impl Machine {
 
     pub(super) fn send_new(&mut self, event: &Event, now_ns: u64, courier: &mut dyn Courier) {
         let order = event.id;
-        if self.orders.contains_key(&order) {
+        if self.orders.contains(order) {
             // The engine never asks twice; if it did, the venue must not hear it twice.
             self.start_query(order, true, now_ns, courier);
             return;
@@ -42,8 +42,9 @@ impl Machine {
         tracked.terms = event.code;
         tracked.post_only = event.has(flags::POST_ONLY);
         tracked.sent_ns = now_ns;
+        tracked.signal_ns = event.time_ns;
         tracked.legs.push(Leg::asked(event.price, event.quantity));
-        self.orders.insert(order, tracked);
+        self.orders.get_or_make(order, || tracked);
         if let Err(why) = self.ask(Ask::Place { order, generation: 1 }, false, now_ns, courier) {
             self.refuse_place((order, 1), code_of(why), now_ns, courier);
         }
@@ -82,7 +83,7 @@ impl Machine {
         now_ns: u64,
         courier: &mut dyn Courier,
     ) {
-        let Some(tracked) = self.orders.get_mut(&order) else { return };
+        let Some(tracked) = self.orders.get_mut(order) else { return };
         let Some(leg) = tracked.leg_mut(generation) else { return };
         if leg.state != LegState::Asked {
             return;
@@ -98,14 +99,14 @@ impl Machine {
 
     /// What is said of an order in units of its instrument.
     pub(super) fn facts(&self, order: u64, row: Option<&OrderRow<'_>>) -> Option<OrderFacts> {
-        let index = self.listing_of(self.orders.get(&order)?.instrument)?;
+        let index = self.listing_of(self.orders.get(order)?.instrument)?;
         let listing = &self.listings[index];
         row?.facts(listing.price_scale, listing.quantity_scale).ok()
     }
 
     /// Outcome unknown: only a query may say what became of it.
     pub(super) fn become_unknown(&mut self, order: u64, now_ns: u64) {
-        let Some(tracked) = self.orders.get_mut(&order) else { return };
+        let Some(tracked) = self.orders.get_mut(order) else { return };
         if tracked.over {
             return;
         }
@@ -125,7 +126,7 @@ impl Machine {
         let order = event.id;
         let start_ms = self.venue_ms(self.start_ns);
         let side = if event.has(flags::SELL) { Side::Sell } else { Side::Buy };
-        let tracked = self.orders.entry(order).or_insert_with(|| {
+        let tracked = self.orders.get_or_make(order, || {
             let mut tracked = Tracked::new(event.instrument, side);
             tracked.learn(1, start_ms);
             tracked
@@ -149,7 +150,11 @@ impl Machine {
     /// Sends the cancel that is wanted, unless something must be known first.
     pub(super) fn cancel_now(&mut self, order: u64, now_ns: u64, courier: &mut dyn Courier) {
         let tries_max = self.rules.retry_count_max;
-        let Some(tracked) = self.orders.get_mut(&order) else { return };
+        if self.is_in_doubt(order) {
+            // What is to be cancelled must be known first; whoever asks goes on with the cancel.
+            return self.start_query(order, false, now_ns, courier);
+        }
+        let Some(tracked) = self.orders.get_mut(order) else { return };
         let Some(generation) = tracked.current() else { return };
         let is_new = tracked.legs[usize::from(generation) - 1].state == LegState::Asked;
         let waits = tracked.query.is_some() || (is_new && 1 < generation);
@@ -167,8 +172,27 @@ impl Machine {
         }
     }
 
+    /// Whether its last generation was asked for by a replace, and nobody waits for the answer any more.
+    pub(super) fn is_in_doubt(&self, order: u64) -> bool {
+        let Some(tracked) = self.orders.get(order).filter(|tracked| !tracked.over) else {
+            return false;
+        };
+        let Some(last) = tracked.current().filter(|generation| 1 < *generation) else {
+            return false;
+        };
+        let asks = |ask: &Ask| match ask {
+            Ask::Place { order: of, generation } | Ask::Replace { order: of, generation } => {
+                (*of, *generation) == (order, last)
+            }
+            _ => false,
+        };
+        tracked.leg(last).is_some_and(|leg| leg.state == LegState::Asked)
+            && !self.flights.values().any(|flight| !flight.overdue && asks(&flight.ask))
+            && !self.clock_waiters.iter().any(|(ask, _)| asks(ask))
+    }
+
     fn cancel_failed(&mut self, order: u64, why: NotSent, now_ns: u64) {
-        let Some(tracked) = self.orders.get_mut(&order) else { return };
+        let Some(tracked) = self.orders.get_mut(order) else { return };
         tracked.cancel_flights = tracked.cancel_flights.saturating_sub(1);
         match why {
             NotSent::Limited => {
@@ -180,7 +204,7 @@ impl Machine {
 
     /// The cancel did not go, for whatever reason it was sent.
     fn cancel_refused(&mut self, order: u64, code: i64, now_ns: u64) {
-        let Some(tracked) = self.orders.get_mut(&order) else { return };
+        let Some(tracked) = self.orders.get_mut(order) else { return };
         if tracked.over {
             return;
         }
@@ -202,7 +226,7 @@ impl Machine {
         courier: &mut dyn Courier,
     ) {
         let retry_at_ns = now_ns.saturating_add(self.rules.retry_ns);
-        let Some(tracked) = self.orders.get_mut(&order) else { return };
+        let Some(tracked) = self.orders.get_mut(order) else { return };
         tracked.cancel_flights = tracked.cancel_flights.saturating_sub(1);
         if let Outcome::Done(bytes, place) = outcome {
             let row = answer::result::<OrderRow<'_>>(bytes, *place, "the cancelled order");
@@ -211,7 +235,7 @@ impl Machine {
             }
             self.counters.garbage += 1;
         }
-        let Some(tracked) = self.orders.get_mut(&order) else { return };
+        let Some(tracked) = self.orders.get_mut(order) else { return };
         let is_ended = |leg: &Leg| matches!(leg.state, LegState::Ended(_));
         if tracked.over || tracked.leg(generation).is_some_and(is_ended) {
             // A report told the end before; what it leaves to do is done by whoever settles.
@@ -238,7 +262,7 @@ impl Machine {
 
     /// The engine asks about what it was told already, perhaps before it heard it.
     fn tell_end_again(&mut self, order: u64, now_ns: u64) {
-        let Some(tracked) = self.orders.get(&order) else { return };
+        let Some(tracked) = self.orders.get(order) else { return };
         let told = tracked.told();
         let ended = tracked.current().and_then(|generation| tracked.leg(generation));
         let (code, terms) = match ended.map(|leg| leg.state) {
@@ -258,7 +282,7 @@ impl Machine {
     pub(super) fn send_replace(&mut self, event: &Event, now_ns: u64, courier: &mut dyn Courier) {
         let order = event.id;
         let start_ms = self.venue_ms(self.start_ns);
-        let tracked = self.orders.entry(order).or_insert_with(|| {
+        let tracked = self.orders.get_or_make(order, || {
             let side = if event.has(flags::SELL) { Side::Sell } else { Side::Buy };
             let mut tracked = Tracked::new(event.instrument, side);
             tracked.learn(1, start_ms);
@@ -297,12 +321,12 @@ impl Machine {
         now_ns: u64,
         courier: &mut dyn Courier,
     ) {
-        let Some(tracked) = self.orders.get_mut(&order) else { return };
+        let Some(tracked) = self.orders.get_mut(order) else { return };
         let Some(generation) = tracked.current() else { return };
         tracked.replace = Some(Replace { price, quantity });
         tracked.cancel_flights += 1;
         if let Err(why) = self.ask(Ask::Cancel { order, generation }, false, now_ns, courier) {
-            if let Some(tracked) = self.orders.get_mut(&order) {
+            if let Some(tracked) = self.orders.get_mut(order) {
                 tracked.cancel_flights = tracked.cancel_flights.saturating_sub(1);
             }
             self.cancel_refused(order, code_of(why), now_ns);
@@ -311,7 +335,7 @@ impl Machine {
 
     /// The later generation was certainly not made, and nothing else was done.
     fn replace_refused(&mut self, (order, generation): (u64, u16), code: i64, now_ns: u64) {
-        let Some(tracked) = self.orders.get_mut(&order) else { return };
+        let Some(tracked) = self.orders.get_mut(order) else { return };
         if let Some(leg) = tracked.leg_mut(generation)
             && leg.state == LegState::Asked
         {
@@ -391,13 +415,13 @@ impl Machine {
         let why = code_of_half(refused.data.and_then(|data| data.cancel_response.as_ref()));
         let why = why.map(|(code, text)| (code, judge(400, code, &text)));
         let (code, verdict) = why.unwrap_or((refused.code, refused.verdict));
-        let terms = self.orders.get(&order).and_then(|o| o.leg(generation)).copied();
-        let wants_cancel = self.orders.get(&order).is_some_and(|o| o.cancel_wanted);
+        let terms = self.orders.get(order).and_then(|o| o.leg(generation)).copied();
+        let wants_cancel = self.orders.get(order).is_some_and(|o| o.cancel_wanted);
         if let (Verdict::Final(Reason::Restricted), Some(terms), false) =
             (verdict, terms, wants_cancel)
         {
             // It traded in the meantime: the other way.
-            if let Some(leg) = self.orders.get_mut(&order).and_then(|o| o.leg_mut(generation)) {
+            if let Some(leg) = self.orders.get_mut(order).and_then(|o| o.leg_mut(generation)) {
                 leg.state = LegState::Absent;
             }
             return self.replace_slowly(order, (terms.price, terms.quantity), now_ns, courier);
@@ -431,7 +455,7 @@ impl Machine {
     /// Writes down what is said of a leg. Ends are never taken back: what says otherwise is older.
     pub(super) fn note_facts(&mut self, (order, generation): (u64, u16), facts: &OrderFacts) {
         let start_ms = self.venue_ms(self.start_ns);
-        let Some(tracked) = self.orders.get_mut(&order) else { return };
+        let Some(tracked) = self.orders.get_mut(order) else { return };
         let leg = tracked.learn(generation, start_ms);
         leg.venue_id = Some(facts.venue_id);
         if leg.learned {
@@ -461,7 +485,7 @@ impl Machine {
     /// Tells the engine what is certain and was not told.
     pub(super) fn settle(&mut self, order: u64, now_ns: u64, courier: &mut dyn Courier) {
         let report_at_ns = now_ns.saturating_add(self.rules.report_ns_max);
-        let Some(tracked) = self.orders.get_mut(&order) else { return };
+        let Some(tracked) = self.orders.get_mut(order) else { return };
         if tracked.is_short() {
             if tracked.check_at_ns == 0 {
                 tracked.check_at_ns = report_at_ns;
@@ -487,7 +511,7 @@ impl Machine {
             self.tell(order, ReportCode::Acked, 0, NO_TERMS, now_ns);
         }
         self.settle_terms(order, generation, now_ns);
-        let Some(tracked) = self.orders.get_mut(&order) else { return };
+        let Some(tracked) = self.orders.get_mut(order) else { return };
         match leg.state {
             LegState::Ended(end) if !tracked.is_short() => {
                 self.settle_end(order, end, now_ns, courier);
@@ -501,7 +525,7 @@ impl Machine {
 
     /// The engine hears the terms of a generation that it does not know.
     pub(super) fn settle_terms(&mut self, order: u64, generation: u16, now_ns: u64) {
-        let Some(tracked) = self.orders.get_mut(&order) else { return };
+        let Some(tracked) = self.orders.get_mut(order) else { return };
         let count = usize::from(generation);
         if count <= tracked.engine_legs {
             return;
@@ -516,7 +540,7 @@ impl Machine {
 
     /// The last generation is over and all of its fills were told.
     fn settle_end(&mut self, order: u64, end: End, now_ns: u64, courier: &mut dyn Courier) {
-        let Some(tracked) = self.orders.get_mut(&order) else { return };
+        let Some(tracked) = self.orders.get_mut(order) else { return };
         if let Some(replace) = tracked.replace.take() {
             let rest = replace.quantity.saturating_sub(tracked.told());
             if end == End::Cancelled && 0 < rest {
@@ -531,7 +555,7 @@ impl Machine {
             }
             self.tell(order, ReportCode::ReplaceRejected, 0, NO_TERMS, now_ns);
         }
-        let Some(tracked) = self.orders.get_mut(&order) else { return };
+        let Some(tracked) = self.orders.get_mut(order) else { return };
         let doubt = std::mem::take(&mut tracked.replace_doubt);
         match end.report() {
             Some(code) => self.tell(order, code, 0, NO_TERMS, now_ns),

@@ -109,7 +109,7 @@ impl Machine {
             return;
         }
         let orders = self.pulled_orders();
-        let tracked = |order: &u64| self.orders.get(order);
+        let tracked = |order: &u64| self.orders.get(*order);
         if orders.iter().filter_map(tracked).any(|order| order.learned && order.query.is_some()) {
             return;
         }
@@ -300,7 +300,7 @@ impl Machine {
             self.learn_order(*index, facts);
         }
         for order in self.pulled_orders() {
-            if self.orders.get(&order).is_some_and(|tracked| tracked.learned) {
+            if self.orders.get(order).is_some_and(|tracked| tracked.learned) {
                 self.start_query(order, false, now_ns, courier);
             }
         }
@@ -325,7 +325,7 @@ impl Machine {
             self.tell_pulled(index, trades, &mut touched, now_ns);
         }
         for (index, facts) in &pull.open {
-            self.tell_open(*index, facts, now_ns);
+            self.tell_open(*index, facts, now_ns, courier);
         }
         self.tell_balances(&pull.balances, now_ns);
         self.tell_link(LinkCode::PullEnd, id, now_ns);
@@ -370,7 +370,13 @@ impl Machine {
         }
     }
 
-    fn tell_open(&mut self, index: usize, facts: &OrderFacts, now_ns: u64) {
+    fn tell_open(
+        &mut self,
+        index: usize,
+        facts: &OrderFacts,
+        now_ns: u64,
+        courier: &mut dyn Courier,
+    ) {
         let instrument = self.listings[index].instrument;
         let mut row = VenueOrder {
             instrument,
@@ -384,7 +390,7 @@ impl Machine {
         let Some((order, generation)) = known else {
             return self.outbox.push(venue_order(&row), now_ns);
         };
-        let Some(tracked) = self.orders.get_mut(&order) else { return };
+        let Some(tracked) = self.orders.get_mut(order) else { return };
         tracked.acked = true;
         let is_working = |leg: &crate::orders::tracked::Leg| leg.state == LegState::Working;
         if !tracked.leg(generation).is_some_and(is_working) {
@@ -399,6 +405,10 @@ impl Machine {
         row.quantity = before.saturating_add(row.quantity);
         (row.id, row.ours) = (order, true);
         self.outbox.push(venue_order(&row), now_ns);
+        if self.is_in_doubt(order) {
+            // That an earlier generation works does not say what became of a later one.
+            return self.start_query(order, true, now_ns, courier);
+        }
         self.tell(order, ReportCode::Working, 0, (row.price, told), now_ns);
     }
 

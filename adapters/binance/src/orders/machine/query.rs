@@ -25,7 +25,7 @@ impl Machine {
     pub(super) fn send_query(&mut self, event: &Event, now_ns: u64, courier: &mut dyn Courier) {
         let order = event.id;
         let start_ms = self.venue_ms(self.start_ns);
-        let tracked = self.orders.entry(order).or_insert_with(|| {
+        let tracked = self.orders.get_or_make(order, || {
             let side = if event.has(flags::SELL) { Side::Sell } else { Side::Buy };
             let mut tracked = Tracked::new(event.instrument, side);
             tracked.learn(1, start_ms);
@@ -47,7 +47,7 @@ impl Machine {
         now_ns: u64,
         courier: &mut dyn Courier,
     ) {
-        let Some(tracked) = self.orders.get_mut(&order) else { return };
+        let Some(tracked) = self.orders.get_mut(order) else { return };
         if let Some(query) = &mut tracked.query {
             query.for_engine |= for_engine;
             return;
@@ -67,7 +67,7 @@ impl Machine {
     /// Asks for the generation at which the query stands, or for the next that is not closed.
     fn ask_status(&mut self, order: u64, now_ns: u64, courier: &mut dyn Courier) {
         let generation_max = self.rules.generation_max;
-        let Some(tracked) = self.orders.get_mut(&order) else { return };
+        let Some(tracked) = self.orders.get_mut(order) else { return };
         let Some(mut query) = tracked.query else { return };
         while tracked.leg(query.generation).is_some_and(Leg::is_closed) {
             query.generation += 1;
@@ -91,7 +91,7 @@ impl Machine {
     }
 
     fn next_generation(&mut self, order: u64, now_ns: u64, courier: &mut dyn Courier) {
-        if let Some(query) = self.orders.get_mut(&order).and_then(|o| o.query.as_mut()) {
+        if let Some(query) = self.orders.get_mut(order).and_then(|o| o.query.as_mut()) {
             query.generation += 1;
             query.by_cancel = false;
             query.try_count = 0;
@@ -102,7 +102,7 @@ impl Machine {
     /// Nothing was learned; the engine asks again, and what is missing is looked for later.
     fn query_failed(&mut self, order: u64, now_ns: u64) {
         let later_ns = now_ns.saturating_add(self.rules.report_ns_max);
-        let Some(tracked) = self.orders.get_mut(&order) else { return };
+        let Some(tracked) = self.orders.get_mut(order) else { return };
         let Some(query) = tracked.query.take() else { return };
         if tracked.is_short() {
             tracked.check_at_ns = later_ns;
@@ -120,7 +120,7 @@ impl Machine {
         now_ns: u64,
         courier: &mut dyn Courier,
     ) {
-        let Some(query) = self.orders.get(&order).and_then(|tracked| tracked.query) else { return };
+        let Some(query) = self.orders.get(order).and_then(|tracked| tracked.query) else { return };
         if (query.generation, query.by_cancel) != (generation, by_cancel) {
             return;
         }
@@ -137,7 +137,7 @@ impl Machine {
             return self.query_failed(order, now_ns);
         }
         let start_ms = self.venue_ms(self.start_ns);
-        let Some(tracked) = self.orders.get_mut(&order) else { return };
+        let Some(tracked) = self.orders.get_mut(order) else { return };
         let leg = tracked.leg(generation).copied();
         let by_name = !query.by_id;
         if by_name && leg.is_some_and(|leg| leg.venue_id.is_some()) {
@@ -159,7 +159,7 @@ impl Machine {
             }
             return self.ask_status(order, now_ns, courier);
         }
-        match self.orders.get_mut(&order).and_then(|tracked| tracked.leg_mut(generation)) {
+        match self.orders.get_mut(order).and_then(|tracked| tracked.leg_mut(generation)) {
             Some(leg) => leg.state = LegState::Absent,
             None => return self.conclude(order, now_ns, courier),
         }
@@ -167,7 +167,7 @@ impl Machine {
     }
 
     fn query_mut(&mut self, order: u64) -> Option<&mut Query> {
-        self.orders.get_mut(&order)?.query.as_mut()
+        self.orders.get_mut(order)?.query.as_mut()
     }
 
     /// A generation was found: are executions missing?
@@ -177,7 +177,7 @@ impl Machine {
         now_ns: u64,
         courier: &mut dyn Courier,
     ) {
-        let Some(tracked) = self.orders.get_mut(&order) else { return };
+        let Some(tracked) = self.orders.get_mut(order) else { return };
         let Some(leg) = tracked.leg_mut(generation) else { return };
         if leg.executed == 0 {
             leg.learned = false;
@@ -229,7 +229,7 @@ impl Machine {
         };
         rows.sort_unstable_by_key(|row| row.id);
         self.tell_trades((order, generation), &rows, now_ns);
-        let Some(tracked) = self.orders.get_mut(&order) else { return };
+        let Some(tracked) = self.orders.get_mut(order) else { return };
         let is_short = tracked.leg(generation).is_some_and(|leg| leg.told < leg.executed);
         let Some(query) = &mut tracked.query else { return };
         if !is_short {
@@ -245,7 +245,7 @@ impl Machine {
 
     /// All trades of a leg from its first, in order.
     fn tell_trades(&mut self, (order, generation): (u64, u16), rows: &[TradeRow<'_>], now_ns: u64) {
-        let Some(tracked) = self.orders.get_mut(&order) else { return };
+        let Some(tracked) = self.orders.get_mut(order) else { return };
         let Some(index) = self.listings.iter().position(|l| l.instrument == tracked.instrument)
         else {
             return;
@@ -266,7 +266,7 @@ impl Machine {
                 Ok(trade) if row.order_id == venue_id => {
                     total = total.saturating_add(trade.quantity);
                     let was_told = self.trades_seen.contains((instrument, trade.trade_id));
-                    let leg = self.orders.get_mut(&order).and_then(|o| o.leg_mut(generation));
+                    let leg = self.orders.get_mut(order).and_then(|o| o.leg_mut(generation));
                     if let Some(leg) = leg.filter(|_| was_told && recounts) {
                         leg.told = leg.told.saturating_add(trade.quantity);
                     }
@@ -277,14 +277,14 @@ impl Machine {
             }
         }
         // A fill that a report told may be missing in an older answer that was counted; this one has it.
-        if let Some(leg) = self.orders.get_mut(&order).and_then(|o| o.leg_mut(generation)) {
+        if let Some(leg) = self.orders.get_mut(order).and_then(|o| o.leg_mut(generation)) {
             leg.told = leg.told.max(total);
         }
     }
 
     /// All generations are known.
     fn conclude(&mut self, order: u64, now_ns: u64, courier: &mut dyn Courier) {
-        let Some(tracked) = self.orders.get_mut(&order) else { return };
+        let Some(tracked) = self.orders.get_mut(order) else { return };
         let for_engine = tracked.query.take().is_some_and(|query| query.for_engine);
         if for_engine {
             // Whoever asks is in doubt of the terms too; they are told again.
@@ -330,10 +330,8 @@ impl Machine {
 
     /// Queries that wait, cancels to try again, executions that did not come.
     pub(super) fn watch_orders(&mut self, now_ns: u64, courier: &mut dyn Courier) {
-        let is_due = |(_, tracked): &(&u64, &Tracked)| due_ns(tracked) <= now_ns;
-        let due: Vec<u64> = self.orders.iter().filter(is_due).map(|(order, _)| *order).collect();
-        for order in due {
-            let Some(tracked) = self.orders.get_mut(&order) else { continue };
+        for order in self.orders.due(now_ns) {
+            let Some(tracked) = self.orders.get_mut(order) else { continue };
             if let Some(query) = &mut tracked.query
                 && query.at_ns != 0
                 && query.at_ns <= now_ns
@@ -351,7 +349,7 @@ impl Machine {
                 tracked.cancel_at_ns = 0;
                 self.cancel_now(order, now_ns, courier);
             }
-            let Some(tracked) = self.orders.get_mut(&order) else { continue };
+            let Some(tracked) = self.orders.get_mut(order) else { continue };
             if tracked.check_at_ns != 0 && tracked.check_at_ns <= now_ns {
                 tracked.check_at_ns = 0;
                 self.start_query(order, false, now_ns, courier);
@@ -359,14 +357,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn order_deadline_ns(&self) -> Option<u64> {
-        self.orders.values().map(due_ns).filter(|due_ns| *due_ns != u64::MAX).min()
+    pub(super) fn order_deadline_ns(&mut self) -> Option<u64> {
+        Some(self.orders.due_ns()).filter(|due_ns| *due_ns != u64::MAX)
     }
-}
-
-/// When the order must be looked at; never 0.
-fn due_ns(tracked: &Tracked) -> u64 {
-    let query_ns = tracked.query.map_or(0, |query| query.at_ns);
-    let times = [query_ns, tracked.cancel_at_ns, tracked.check_at_ns];
-    times.into_iter().filter(|time| *time != 0).min().unwrap_or(u64::MAX)
 }

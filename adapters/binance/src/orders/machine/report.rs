@@ -11,7 +11,7 @@ use crate::orders::client_id::ClientId;
 use crate::orders::tracked::Tracked;
 use crate::user::{Report, ReportFacts};
 
-use super::{Courier, Machine};
+use super::{Courier, Machine, Sample};
 
 /// Scale of commissions.
 const FEE_SCALE: u8 = 8;
@@ -101,7 +101,7 @@ impl Machine {
         told: i64,
     ) {
         let start_ms = self.venue_ms(self.start_ns);
-        let tracked = self.orders.entry(order).or_insert_with(|| Tracked::new(instrument, side));
+        let tracked = self.orders.get_or_make(order, || Tracked::new(instrument, side));
         if tracked.leg(generation).is_none() {
             tracked.side = side;
             let leg = tracked.learn(generation, start_ms);
@@ -119,7 +119,7 @@ impl Machine {
     ) {
         let instrument = self.listings[index].instrument;
         let is_new = self.trades_seen.insert((instrument, trade.trade_id));
-        let Some(tracked) = self.orders.get_mut(&order) else { return };
+        let Some(tracked) = self.orders.get_mut(order) else { return };
         let Some(leg) = tracked.leg_mut(generation) else { return };
         if !is_new {
             self.counters.duplicates += 1;
@@ -130,6 +130,7 @@ impl Machine {
         leg.told = if leg.learned { told.min(leg.executed.max(trade.quantity)) } else { told };
         leg.executed = leg.executed.max(leg.told);
         let cumulative_quantity = tracked.told();
+        let (sent_ns, signal_ns) = (tracked.sent_ns, tracked.signal_ns);
         let (code, fee) = self.fee(index, trade);
         let execution = Execution {
             order_id: order,
@@ -142,6 +143,11 @@ impl Machine {
             maker: trade.maker,
         };
         self.counters.fills += 1;
+        // Of an order that rested the time says how long the market took, not how long we did.
+        if !trade.maker && generation == 1 && sent_ns != 0 {
+            self.sample(Sample::SentToFill(now_ns.saturating_sub(sent_ns)));
+            self.sample(Sample::SignalToFill(now_ns.saturating_sub(signal_ns)));
+        }
         let [first, mut detail] = fill_report(instrument, &execution);
         detail.code = code as u16;
         self.outbox.push(first, now_ns);

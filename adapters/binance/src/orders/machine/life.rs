@@ -184,7 +184,16 @@ impl Machine {
             Ask::Place { order: of, generation } | Ask::Replace { order: of, generation } => {
                 (*of, *generation) == (order, last)
             }
-            _ => false,
+            Ask::Time { .. }
+            | Ask::Logon { .. }
+            | Ask::Subscribe { .. }
+            | Ask::Cancel { .. }
+            | Ask::Status { .. }
+            | Ask::Trades { .. }
+            | Ask::PullOpen { .. }
+            | Ask::PullTrades { .. }
+            | Ask::PullOrders { .. }
+            | Ask::PullAccount { .. } => false,
         };
         tracked.leg(last).is_some_and(|leg| leg.state == LegState::Asked)
             && !self.flights.values().any(|flight| !flight.overdue && asks(&flight.ask))

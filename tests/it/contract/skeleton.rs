@@ -317,6 +317,10 @@ impl BrokerDouble for SkeletonBroker {
         Ok(())
     }
 
+    fn reborn(&mut self) -> Held {
+        Err(Stop::NotHere(NO_SOCKET))
+    }
+
     fn stranger(&mut self) -> Held {
         Err(Stop::NotHere(NO_SOCKET))
     }

@@ -45,6 +45,7 @@ use world::World;
 
 /// Arguments of `tickwheel run`.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct RunArgs {
     /// Configuration file instead of a built-in profile.
     #[arg(long, value_name = "FILE", conflicts_with = "profile")]

@@ -77,11 +77,19 @@ impl Way {
             Way::Reply { spins: false } => "1: epoll",
             Way::Reply { spins: true } => "1 busy",
             Way::Engine(Variant { threads, wait, core, .. }) => match (threads, wait, core) {
-                (Threads::Three, Wait::Pause, _) => "3: feed epoll, core yields (busy), orders pause 50 us",
-                (Threads::Three, Wait::Bell, IdlePolicy::Park) => "3: feed epoll, core parks, orders epoll + bell",
-                (Threads::Three, Wait::Bell, _) => "3: feed epoll, core yields (busy), orders epoll + bell",
+                (Threads::Three, Wait::Pause, _) => {
+                    "3: feed epoll, core yields (busy), orders pause 50 us"
+                }
+                (Threads::Three, Wait::Bell, IdlePolicy::Park) => {
+                    "3: feed epoll, core parks, orders epoll + bell"
+                }
+                (Threads::Three, Wait::Bell, _) => {
+                    "3: feed epoll, core yields (busy), orders epoll + bell"
+                }
                 (Threads::Three, _, _) => "3 busy",
-                (Threads::Two, Wait::Bell, IdlePolicy::Park) => "2: sockets epoll + bell, core parks",
+                (Threads::Two, Wait::Bell, IdlePolicy::Park) => {
+                    "2: sockets epoll + bell, core parks"
+                }
                 (Threads::Two, Wait::Bell, _) => "2: sockets epoll + bell, core yields (busy)",
                 (Threads::Two, _, _) => "2 busy",
                 (Threads::One, Wait::Bell, _) => "1: epoll",
@@ -225,8 +233,12 @@ fn ratios(row: &Row, floor: &Row, quantile: f64, inside: bool) -> Vec<f64> {
 fn table(rows: &[Row]) -> String {
     let mut out = String::new();
     let mut line = |text: &str| writeln!(out, "{text}").expect("a string");
-    line("### Outside: microseconds from the write of the depth frame to the first byte of the order\n");
-    line("| way | threads and how they wait | p50 | p90 | p99 | p99.9 | max | from plan p50 | p99.9 | best block p50 | p99.9 |");
+    line(
+        "### Outside: microseconds from the write of the depth frame to the first byte of the order\n",
+    );
+    line(
+        "| way | threads and how they wait | p50 | p90 | p99 | p99.9 | max | from plan p50 | p99.9 | best block p50 | p99.9 |",
+    );
     line("|---|---|---|---|---|---|---|---|---|---|---|");
     for row in rows {
         let (all, plan) = (merged(&row.blocks, |b| &b.outside), merged(&row.blocks, |b| &b.plan));
@@ -249,7 +261,9 @@ fn table(rows: &[Row]) -> String {
             us(best(0.999)),
         ));
     }
-    line("\n### Inside: microseconds from the read that completed the frame to the end of the write of the order\n");
+    line(
+        "\n### Inside: microseconds from the read that completed the frame to the end of the write of the order\n",
+    );
     line("| way | p50 | p90 | p99 | p99.9 | max | best block p50 | p99.9 |");
     line("|---|---|---|---|---|---|---|---|");
     for row in rows {
@@ -270,7 +284,9 @@ fn table(rows: &[Row]) -> String {
             us(best(0.999)),
         ));
     }
-    line("\n### Ratios to the decode-and-reply floor that waits alike: median of blocks taken side by side (least, most)\n");
+    line(
+        "\n### Ratios to the decode-and-reply floor that waits alike: median of blocks taken side by side (least, most)\n",
+    );
     line("| way | floor | outside p50 (wanted 1.3) | p99.9 (wanted 2) | inside p50 | p99.9 |");
     line("|---|---|---|---|---|---|");
     for row in rows.iter().filter(|row| !row.way.floor().is_empty()) {
@@ -344,27 +360,32 @@ fn main() -> anyhow::Result<()> {
     let scratch = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     let machine = Machine::collect(&scratch, false);
     let clock = Clock::new();
-    let mut bench = Bench {
-        clock,
-        scratch,
-        load,
-        order_size_bytes: ORDER_SIZE_BYTES,
-        depth_hops: Vec::new(),
-    };
+    let mut bench =
+        Bench { clock, scratch, load, order_size_bytes: ORDER_SIZE_BYTES, depth_hops: Vec::new() };
     let tls = with_tls.then(Tls::make).transpose()?;
     let plain = WAYS.into_iter().filter(is_wanted).map(|way| (way, false));
-    let secured = |way: &Way| !matches!(way, Way::Echo) && tls.is_some() && (only.is_some() || !is_full || matches!(way.name(), "reply-poll" | "reply-spin" | "three-bell" | "one-poll" | "one-spin"));
+    let secured = |way: &Way| {
+        !matches!(way, Way::Echo)
+            && tls.is_some()
+            && (only.is_some()
+                || matches!(
+                    way.name(),
+                    "reply-poll" | "reply-spin" | "three-bell" | "one-poll" | "one-spin"
+                ))
+    };
     let secure = WAYS.into_iter().filter(is_wanted).filter(secured).map(|way| (way, true));
-    let mut rows: Vec<Row> = plain
-        .chain(secure)
-        .map(|(way, tls)| Row { way, tls, blocks: Vec::new() })
-        .collect();
+    let mut rows: Vec<Row> =
+        plain.chain(secure).map(|(way, tls)| Row { way, tls, blocks: Vec::new() }).collect();
     for round in 0..rounds {
         for row in &mut rows {
             let block = bench.block(row.way, tls.as_ref().filter(|_| row.tls))?;
             if is_full {
                 let p50 = us(block.outside.value_at_quantile(0.5));
-                println!("round {round}: {}{} p50 {p50} us", row.way.name(), if row.tls { " TLS" } else { "" });
+                println!(
+                    "round {round}: {}{} p50 {p50} us",
+                    row.way.name(),
+                    if row.tls { " TLS" } else { "" }
+                );
             }
             row.blocks.push(block);
         }

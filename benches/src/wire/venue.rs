@@ -137,7 +137,9 @@ fn serve(socket: TcpStream, host: Host) -> anyhow::Result<()> {
         }
         let key = head
             .lines()
-            .find_map(|line| line.split_once(": ").filter(|(n, _)| n.eq_ignore_ascii_case("sec-websocket-key")))
+            .find_map(|line| {
+                line.split_once(": ").filter(|(n, _)| n.eq_ignore_ascii_case("sec-websocket-key"))
+            })
             .context("no upgrade")?;
         let accept = tungstenite::handshake::derive_accept_key(key.1.trim().as_bytes());
         let answer = format!(
@@ -306,7 +308,12 @@ fn read_orders(
 
 impl Reader {
     /// Takes a message; the answer to it.
-    fn hear(&mut self, text: &str, shared: &Shared, seen_ns: u64) -> anyhow::Result<Option<String>> {
+    fn hear(
+        &mut self,
+        text: &str,
+        shared: &Shared,
+        seen_ns: u64,
+    ) -> anyhow::Result<Option<String>> {
         let now_ms = seen_ns / NS_PER_MS;
         let is_echo = text.starts_with(ECHO);
         if !is_echo && script::field(text, "method") != Some("order.place") {
@@ -324,7 +331,10 @@ impl Reader {
         if let Some(before) = self.mark.replace(mark)
             && is_warm
         {
-            ensure!(mark == (before + 1) % MARK_COUNT, "after frame {before} came the order for {mark}");
+            ensure!(
+                mark == (before + 1) % MARK_COUNT,
+                "after frame {before} came the order for {mark}"
+            );
         }
         if is_warm {
             let times = shared.mark(mark);

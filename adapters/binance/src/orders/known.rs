@@ -11,7 +11,7 @@ use crate::orders::tracked::Tracked;
 
 /// Orders by the engine's id.
 #[derive(Debug, Default)]
-pub struct Known {
+pub(super) struct Known {
     orders: BTreeMap<u64, Tracked>,
     awake: BTreeSet<u64>,
     /// When the first of them must be looked at, `u64::MAX` for never; `None` when one may have changed.
@@ -20,17 +20,17 @@ pub struct Known {
 
 impl Known {
     /// Whether the order is known.
-    pub fn contains(&self, order: u64) -> bool {
+    pub(super) fn contains(&self, order: u64) -> bool {
         self.orders.contains_key(&order)
     }
 
     /// The order, to be read.
-    pub fn get(&self, order: u64) -> Option<&Tracked> {
+    pub(super) fn get(&self, order: u64) -> Option<&Tracked> {
         self.orders.get(&order)
     }
 
     /// The order, to be changed: it is awake from here on.
-    pub fn get_mut(&mut self, order: u64) -> Option<&mut Tracked> {
+    pub(super) fn get_mut(&mut self, order: u64) -> Option<&mut Tracked> {
         let tracked = self.orders.get_mut(&order)?;
         if !std::mem::replace(&mut tracked.awake, true) {
             self.awake.insert(order);
@@ -40,7 +40,11 @@ impl Known {
     }
 
     /// The order, made where it is not known.
-    pub fn get_or_make(&mut self, order: u64, make: impl FnOnce() -> Tracked) -> &mut Tracked {
+    pub(super) fn get_or_make(
+        &mut self,
+        order: u64,
+        make: impl FnOnce() -> Tracked,
+    ) -> &mut Tracked {
         let tracked = self.orders.entry(order).or_insert_with(make);
         if !std::mem::replace(&mut tracked.awake, true) {
             self.awake.insert(order);
@@ -50,19 +54,19 @@ impl Known {
     }
 
     /// Forgets the order.
-    pub fn remove(&mut self, order: u64) -> Option<Tracked> {
+    pub(super) fn remove(&mut self, order: u64) -> Option<Tracked> {
         self.awake.remove(&order);
         self.due_ns = None;
         self.orders.remove(&order)
     }
 
     /// How many are not over.
-    pub fn live_count(&self) -> usize {
+    pub(super) fn live_count(&self) -> usize {
         self.awake.iter().filter(|order| self.get(**order).is_some_and(|one| !one.over)).count()
     }
 
     /// When the first order must be looked at; `u64::MAX` for never.
-    pub fn due_ns(&mut self) -> u64 {
+    pub(super) fn due_ns(&mut self) -> u64 {
         if let Some(due_ns) = self.due_ns {
             return due_ns;
         }
@@ -80,7 +84,7 @@ impl Known {
     }
 
     /// The orders that must be looked at now.
-    pub fn due(&mut self, now_ns: u64) -> Vec<u64> {
+    pub(super) fn due(&mut self, now_ns: u64) -> Vec<u64> {
         if now_ns < self.due_ns() {
             return Vec::new();
         }

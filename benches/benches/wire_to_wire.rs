@@ -368,7 +368,6 @@ fn main() -> anyhow::Result<()> {
         !matches!(way, Way::Echo)
             && tls.is_some()
             && (only.is_some()
-                || !is_full
                 || matches!(
                     way.name(),
                     "reply-poll" | "reply-spin" | "three-bell" | "one-poll" | "one-spin"

@@ -23,6 +23,7 @@ mod registry;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod thresholds;
 mod writer;
 
 pub use errors::{ERROR_TEXT_BYTES_MAX, ErrorRow};
@@ -41,4 +42,5 @@ pub use registry::{
     Writer,
 };
 pub use rows::{InstrumentRow, InstrumentValues, Stall, StrategyRow, StrategyValues};
+pub use thresholds::{FILL_NS_CRITICAL, FILL_NS_WARNING, judge_fill};
 pub use writer::{FILE_NAME, Heartbeat, Identity, StatsCreateError, StatsHandle, StatsWriter};

@@ -56,6 +56,7 @@ fn the_paper_venue_keeps_every_clause_that_applies() {
         ("broker-pulls-everything", NO_ACCOUNT),
         ("broker-pulls-missed-fills", NO_CONNECTION),
         ("broker-survives-a-restart", NO_CONNECTION),
+        ("broker-knows-an-earlier-life", NO_CONNECTION),
         ("broker-signs-as-documented", NO_KEYS),
     ];
     check(&broker::clauses::<PaperOrders>(), &absent);
@@ -124,6 +125,7 @@ fn the_skeleton_of_the_checklist_keeps_what_a_skeleton_can() {
         ("broker-pulls-everything", NO_SOCKET),
         ("broker-pulls-missed-fills", NO_SOCKET),
         ("broker-survives-a-restart", NO_SOCKET),
+        ("broker-knows-an-earlier-life", NO_SOCKET),
         ("broker-signs-as-documented", NO_SOCKET),
     ];
     check(&broker::clauses::<SkeletonBroker>(), &absent);

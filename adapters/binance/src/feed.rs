@@ -131,6 +131,8 @@ struct Parts {
     names: Vec<String>,
     /// How many requests failed: the next goes to the next URL.
     failed_count: usize,
+    /// Requests on their way, and when they left.
+    fetches: Vec<(u64, u64)>,
     stats: Option<StatsHandle>,
     tap: Option<Box<dyn FrameTap>>,
 }
@@ -173,6 +175,7 @@ impl FeedLink {
                 lines: Vec::new(),
                 names: names.collect(),
                 failed_count: 0,
+                fetches: Vec::new(),
                 stats: None,
                 tap: None,
                 machine,
@@ -321,6 +324,8 @@ impl FeedLink {
         if self.poller.request(http, &request).is_err() {
             self.parts.failed_count += 1;
             self.parts.machine.snapshot_failed(token, now_ns);
+        } else {
+            self.parts.fetches.push((token, now_ns));
         }
     }
 }
@@ -339,6 +344,12 @@ impl Parts {
         let line = self.machine.state.line_of_fetch(token).filter(|_| status == 200);
         let name = line.map_or(tap::REST_NAME, |line| self.names[line].as_str());
         tap.received(name, receive_ns, body);
+    }
+
+    /// A request is answered, or will never be; when it left.
+    fn fetched(&mut self, token: u64) -> Option<u64> {
+        let place = self.fetches.iter().position(|(other, _)| *other == token)?;
+        Some(self.fetches.swap_remove(place).1)
     }
 
     fn line_of(&self, session: SessionId) -> Option<usize> {
@@ -364,6 +375,9 @@ impl<S: FeedSink> Handler for Ears<'_, S> {
             stats.add(CounterId::BytesReceived, size_bytes);
             let took_ns = self.clock.now_ns().saturating_sub(receive_ns);
             stats.record(HopId::Decode, took_ns);
+            if let Some(age_ns) = self.parts.machine.age_ns {
+                stats.record(HopId::MessageAge, age_ns);
+            }
         }
         // Behind the publication, so that recording costs no latency.
         if let Some(tap) = &mut self.parts.tap {
@@ -391,8 +405,12 @@ impl<S: FeedSink> Handler for Ears<'_, S> {
     fn answered(&mut self, _http: HttpId, token: u64, answer: HttpAnswer<'_>) {
         let now_ns = self.clock.now_ns();
         let parts = &mut *self.parts;
+        let sent_ns = parts.fetched(token);
         match answer {
             HttpAnswer::Response { status, headers, body, receive_ns } => {
+                if let (Some(stats), Some(sent_ns)) = (&parts.stats, sent_ns) {
+                    stats.record(HopId::RestAnswer, receive_ns.saturating_sub(sent_ns));
+                }
                 if let Some(used) = headers.number("x-mbx-used-weight-1m")
                     && let Some(window) = parts.minute_window
                 {

@@ -51,8 +51,8 @@ const CLOCK_INTERVAL_NS: u64 = 10_000_000;
 const BATCH_MAX: u64 = 256;
 const FEED_SOURCE: u16 = 1;
 const ORDERS_SOURCE: u16 = 2;
-/// Records of a block, generously: its segments are made before.
-const RECORD_COUNT: u64 = 1 << 20;
+/// Records of one frame and its order, generously: the segments of a block are made before it.
+const RECORDS_PER_FRAME: u64 = 48;
 
 /// How order entry, or the one thread for all sockets, waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,7 +189,7 @@ impl Links {
 
 fn take_samples(orders: &mut OrderLink, into: &mut Vec<u64>) {
     while let Some(sample) = orders.take_sample() {
-        if let Sample::SignalToSent(ns) = sample {
+        if let Sample::TickToWire(ns) = sample {
             into.push(ns);
         }
     }
@@ -269,7 +269,9 @@ pub fn run(
     (shared, clock): (&Arc<Shared>, &Clock),
     dir: &Path,
 ) -> anyhow::Result<Inside> {
-    let mut recorder = rig::journal(&dir.join("journal"), RECORD_COUNT)?;
+    let frame_count = shared.load.warm_count + shared.load.sample_count;
+    let record_count = frame_count * RECORDS_PER_FRAME;
+    let mut recorder = rig::journal(&dir.join("journal"), record_count)?;
     let mut pipeline = pipeline();
     let idler = Idler::new(variant.core);
     let (producer, inbound, inbound_depth) = border::inbound(65_536, 1, idler.waker());

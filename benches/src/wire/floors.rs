@@ -28,8 +28,8 @@ use super::{API_KEY, PRICE_SCALE, QUANTITY_SCALE, SECRET, SYMBOL, Shared, instru
 /// Longest wait for a socket.
 const WAIT: Duration = Duration::from_millis(5);
 const SUBSCRIBE: &str = r#"{"method":"SUBSCRIBE","params":["btcusdt@depth@100ms"],"id":1}"#;
-/// Quantity of each order.
-pub const QUANTITY: i64 = 100_000;
+/// Quantity of each order: small, so that a thousand on their way are within every limit.
+pub const QUANTITY: i64 = 1_000;
 const NS_PER_MS: u64 = 1_000_000;
 
 /// A frame of a client whose mask is zero.

@@ -12,8 +12,8 @@
 //!  73,984      instruments   256 x 256          core thread
 //!  139,520     strategies    64 x 256           core thread
 //!  155,904     (zeros up to the next page)
-//!  159,744     hops          16 x 225,280       see `HopId::writer`
-//!  3,764,224   end
+//!  159,744     hops          24 x 225,280       see `HopId::writer`
+//!  5,566,464   end
 //! ```
 //!
 //! Everything is a little-endian 64-bit word and every word is reached through an atomic, so that
@@ -33,7 +33,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// First word of a ready file: the bytes `TWSTATS\n`.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"TWSTATS\n");
 /// Version of this layout.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 
 /// Rows for threads.
 pub const THREAD_MAX: usize = 32;
@@ -50,7 +50,7 @@ pub const INSTRUMENT_MAX: usize = 256;
 /// Rows for strategies.
 pub const STRATEGY_MAX: usize = 64;
 /// Histograms; more than there are hops today, for the same reason as counters.
-pub const HOP_MAX: usize = 16;
+pub const HOP_MAX: usize = 24;
 /// Buckets of one histogram, see `histogram.rs`.
 pub const BUCKET_MAX: usize = 27_648;
 /// Size of a stats file.
@@ -294,6 +294,6 @@ const _: () = {
     assert!(offset_of!(StatsFile, strategies) == 139_520);
     assert!(offset_of!(StatsFile, pad) == 155_904);
     assert!(offset_of!(StatsFile, hops) == 159_744);
-    assert!(FILE_BYTES == 3_764_224);
+    assert!(FILE_BYTES == 5_566_464);
     assert!(FILE_BYTES.is_multiple_of(PAGE_BYTES));
 };

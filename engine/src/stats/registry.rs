@@ -278,6 +278,11 @@ counters! {
     OrdersStrange = 81, "orders_strange", Total, Orders, Core;
     /// Balances that differ in the last whole pull.
     BalancesDiffering = 82, "balances_differing", Gauge, Count, Core;
+    // Latency against its thresholds, see `stats/thresholds.rs`.
+    /// Fills that we took and that came late: above 100 ms after what caused the order, not above 500 ms.
+    FillsLate = 83, "fills_late", Total, Events, Any;
+    /// The same above 500 ms.
+    FillsTooLate = 84, "fills_too_late", Total, Events, Any;
 }
 
 macro_rules! hops {
@@ -332,6 +337,16 @@ hops! {
     OrderToAck = 10, "order_to_ack", Any;
     /// One flush of the journal to the disk.
     JournalSync = 11, "journal_sync", Any;
+    /// From a REST request to its answer.
+    RestAnswer = 12, "rest_answer", Any;
+    /// From the venue's time in a stream message to its receipt. Means something while both clocks agree.
+    MessageAge = 13, "message_age", Any;
+    /// From the receipt of what caused a new order to the write of its frame: placement.
+    TickToWire = 14, "tick_to_wire", Any;
+    /// From the write of a new order to the word of a fill that it took.
+    WireToFill = 15, "wire_to_fill", Any;
+    /// From the receipt of what caused a new order to the word of a fill that it took: the whole way.
+    TickToFill = 16, "tick_to_fill", Any;
 }
 
 impl CounterId {

@@ -121,6 +121,28 @@ fn what_the_engine_writes_a_reader_sees() {
 }
 
 #[test]
+fn a_fill_is_late_above_100_ms_and_too_late_above_500_ms() {
+    let (_dir, path, writer) = fresh();
+    let ms = 1_000_000;
+    let rows = [
+        (0, None),
+        (100 * ms, None),
+        (100 * ms + 1, Some(CounterId::FillsLate)),
+        (500 * ms, Some(CounterId::FillsLate)),
+        (500 * ms + 1, Some(CounterId::FillsTooLate)),
+        (u64::MAX, Some(CounterId::FillsTooLate)),
+    ];
+    for (took_ns, want) in rows {
+        assert_eq!(judge_fill(took_ns), want, "{took_ns}");
+        writer.handle().record_fill(took_ns);
+    }
+    let snapshot = StatsReader::open(&path).unwrap().snapshot().unwrap();
+    assert_eq!(snapshot.counter(CounterId::FillsLate), 2);
+    assert_eq!(snapshot.counter(CounterId::FillsTooLate), 2);
+    assert_eq!(snapshot.hop(HopId::TickToFill).unwrap().count(), 6);
+}
+
+#[test]
 fn the_newest_stalls_are_kept_in_order_and_all_are_counted() {
     let (_dir, path, _writer) = full();
     let snapshot = StatsReader::open(&path).unwrap().snapshot().unwrap();

@@ -31,6 +31,7 @@ use super::memory::Memory;
 use super::process::ProcessId;
 use super::registry::{CounterId, HopId, RunState, ThreadState, Writer};
 use super::rows::{InstrumentValues, Stall, StrategyValues};
+use super::thresholds::judge_fill;
 
 /// Name of the stats file in a data directory.
 pub const FILE_NAME: &str = "stats.tws";
@@ -335,6 +336,14 @@ impl StatsHandle {
     pub fn record(&self, hop: HopId, value_ns: u64) {
         debug_assert!(hop.writer() == Writer::Any, "{} is written by the core", hop.name());
         self.memory.hops[hop as usize].record_shared(value_ns);
+    }
+
+    /// Counts the whole way of a fill that we took, and whether it was late.
+    pub fn record_fill(&self, took_ns: u64) {
+        self.record(HopId::TickToFill, took_ns);
+        if let Some(counter) = judge_fill(took_ns) {
+            self.inc(counter);
+        }
     }
 
     /// Counts an error. Equal code and text make one row; the text is cut after 120 bytes. When a

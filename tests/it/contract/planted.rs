@@ -100,6 +100,10 @@ impl<const VICE: u8> BrokerDouble for Broken<VICE> {
         SkeletonBroker::has_link()
     }
 
+    fn reborn(&mut self) -> Held {
+        self.broker.reborn()
+    }
+
     fn stranger(&mut self) -> Held {
         self.broker.stranger()
     }

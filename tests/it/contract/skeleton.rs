@@ -1,6 +1,7 @@
 //! The doubles of the skeleton in docs/adapters/template: a venue of words, and what it can do wrong.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write as _;
 
 use engine::event::Event;
 use engine::instrument::Venue;
@@ -91,7 +92,7 @@ impl FeedDouble for SkeletonFeed {
                 let mut line = format!("book {}", self.id);
                 for (side, levels) in ["B", "A"].into_iter().zip(&self.book) {
                     for (price, quantity) in levels {
-                        line.push_str(&format!(" {side} {price} {quantity}"));
+                        write!(line, " {side} {price} {quantity}").unwrap();
                     }
                 }
                 self.lines.push_back(line);
@@ -147,7 +148,7 @@ impl FeedDouble for SkeletonFeed {
                 self.pending = Some(trouble);
             }
             FeedTrouble::Cut | FeedTrouble::Gap | FeedTrouble::Duplicate | FeedTrouble::Garbage => {
-                self.pending = Some(trouble)
+                self.pending = Some(trouble);
             }
         }
         Ok(())
@@ -314,6 +315,10 @@ impl BrokerDouble for SkeletonBroker {
 
     fn has_link() -> Held {
         Ok(())
+    }
+
+    fn reborn(&mut self) -> Held {
+        Err(Stop::NotHere(NO_SOCKET))
     }
 
     fn stranger(&mut self) -> Held {

@@ -206,6 +206,12 @@ impl BrokerDouble for BinanceOrders {
         Ok(())
     }
 
+    fn reborn(&mut self) -> Held {
+        self.link = link(&self.venue, &self.api_key, &self.secret)?;
+        self.asked.clear();
+        Ok(())
+    }
+
     fn stranger(&mut self) -> Held {
         let signer = Signer::hmac(&self.secret).map_err(broken)?;
         let (api_key, handle) = (self.api_key.as_str(), &self.venue.running.handle);

@@ -108,6 +108,8 @@ pub trait BrokerDouble: Sized {
     fn has_happened(&self) -> bool;
     /// Whether there is a link that goes up and down; if not, why.
     fn has_link() -> Held;
+    /// The broker dies with everything that it knew, and a new one begins.
+    fn reborn(&mut self) -> Held;
     /// An order of our account that is not of this engine begins to work.
     fn stranger(&mut self) -> Held;
     /// Signed requests beside those of the venue's documents.
@@ -147,6 +149,7 @@ pub fn clauses<D: BrokerDouble>() -> Vec<Clause> {
         clause("broker-pulls-everything", "a pull tells open orders, strangers and balances in its frame", link::pulls_everything::<D>),
         clause("broker-pulls-missed-fills", "fills during a cut are told once, after it", link::pulls_missed_fills::<D>),
         clause("broker-survives-a-restart", "orders of before a restart of the venue are known after it", link::survives_a_restart::<D>),
+        clause("broker-knows-an-earlier-life", "orders of a broker that died are found by the next one, whether they were answered or not", link::knows_an_earlier_life::<D>),
         clause("broker-signs-as-documented", "signed requests are those of the documents, byte for byte", link::signs::<D>),
     ]
 }

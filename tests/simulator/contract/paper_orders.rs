@@ -119,6 +119,10 @@ impl BrokerDouble for PaperOrders {
         Err(Stop::NotHere(NO_CONNECTION))
     }
 
+    fn reborn(&mut self) -> Held {
+        Err(Stop::NotHere(NO_CONNECTION))
+    }
+
     fn stranger(&mut self) -> Held {
         Err(Stop::NotHere(NO_ACCOUNT))
     }

@@ -17,6 +17,8 @@ pub(super) struct Machine {
     decoder: Decoder,
     /// The frame that is being decoded, because decoding overwrites it.
     scratch: Vec<u8>,
+    /// How old the last frame was by the venue's time in it; `None` without one.
+    pub(super) age_ns: Option<u64>,
     pub(super) state: State,
 }
 
@@ -30,7 +32,7 @@ impl Machine {
             .with_source(config.producer)
             // A snapshot that does not say whose it is must never come by a stream.
             .with_snapshot_instrument(None);
-        Ok(Machine { decoder, scratch: Vec::with_capacity(64 * 1024), state })
+        Ok(Machine { decoder, scratch: Vec::with_capacity(64 * 1024), age_ns: None, state })
     }
 
     /// A frame of a line.
@@ -42,6 +44,7 @@ impl Machine {
         receive_ns: u64,
         sink: &mut impl FeedSink,
     ) {
+        self.age_ns = None;
         let state = &mut self.state;
         state.frame_count += 1;
         let source = state.leg_of(line).source;
@@ -58,6 +61,7 @@ impl Machine {
             Err(error) => state.refuse(line, error.code()),
             Ok((FrameKind::Depth | FrameKind::Trade | FrameKind::Quote, events)) => {
                 let event_ns = scan::event_ns(payload);
+                self.age_ns = event_ns.map(|event_ns| receive_ns.saturating_sub(event_ns));
                 state.market(Arrival { line, receive_ns, event_ns }, events, sink);
             }
             Ok((FrameKind::Snapshot, _)) => state.refuse(line, why::UNEXPECTED),

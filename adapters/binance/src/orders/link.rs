@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use engine::clock::Clock;
 use engine::event::Event;
+use engine::stats::{HopId, StatsHandle};
 use wire::endpoint::Endpoint;
 use wire::http::{HttpAnswer, HttpConfig, HttpId, HttpRequest};
 use wire::poller::{Alarm, Poller, Stopper, Turn};
@@ -203,6 +204,7 @@ pub struct OrderLink {
     machine: Machine,
     wires: Wires,
     inbox: Inbox,
+    stats: Option<StatsHandle>,
 }
 
 /// Takes what the engine wants, and times it.
@@ -240,7 +242,14 @@ impl OrderLink {
         // Opened here and not by the machine alone, so that a bad configuration is told.
         wires.poller.add(wires.ws_api.clone(), wires.session.clone())?;
         machine.adopt(LineId(0));
-        Ok(OrderLink { machine, wires, inbox: Inbox::default() })
+        Ok(OrderLink { machine, wires, inbox: Inbox::default(), stats: None })
+    }
+
+    /// Puts every time that is measured there; [`OrderLink::take_sample`] then has none.
+    #[must_use]
+    pub fn with_stats(mut self, stats: StatsHandle) -> OrderLink {
+        self.stats = Some(stats);
+        self
     }
 
     /// Stops the loop from another thread.
@@ -300,7 +309,23 @@ impl OrderLink {
         take(machine, wires, clock, requests);
         self.machine.on_time(clock.now_ns(), &mut self.wires);
         self.machine.outbox.flush(sink);
+        self.tell_samples();
         Ok(turn)
+    }
+
+    fn tell_samples(&mut self) {
+        let Some(stats) = &self.stats else { return };
+        while let Some(sample) = self.machine.take_sample() {
+            match sample {
+                Sample::OrderToAck(ns) => stats.record(HopId::OrderToAck, ns),
+                Sample::RestRoundTrip(ns) => stats.record(HopId::RestAnswer, ns),
+                Sample::TickToWire(ns) => stats.record(HopId::TickToWire, ns),
+                Sample::WireToFill(ns) => stats.record(HopId::WireToFill, ns),
+                Sample::TickToFill(ns) => stats.record_fill(ns),
+                // `OrderToAck` tells it for what matters.
+                Sample::RoundTrip(_) => {}
+            }
+        }
     }
 
     fn handle_inbox(&mut self, now_ns: u64) {

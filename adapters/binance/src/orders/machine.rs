@@ -200,11 +200,11 @@ pub enum Sample {
     /// From any REST request to its answer.
     RestRoundTrip(u64),
     /// From the receipt of what caused a new order to the write of its frame.
-    SignalToSent(u64),
+    TickToWire(u64),
     /// From the write of a new order to the word of a fill that it took.
-    SentToFill(u64),
+    WireToFill(u64),
     /// From the receipt of what caused a new order to the word of a fill that it took.
-    SignalToFill(u64),
+    TickToFill(u64),
 }
 
 /// What happened so far.
@@ -384,7 +384,7 @@ impl Machine {
     pub(super) fn written(&mut self, event: &Event, now_ns: u64) {
         let is_written = |order: &Tracked| order.leg(1).is_some_and(|leg| leg.sent_ms != 0);
         if event.kind == Kind::SEND_NEW && self.orders.get(event.id).is_some_and(is_written) {
-            self.sample(Sample::SignalToSent(now_ns.saturating_sub(event.time_ns)));
+            self.sample(Sample::TickToWire(now_ns.saturating_sub(event.time_ns)));
         }
     }
 

@@ -1,9 +1,9 @@
 //! Clauses about the link, pulls, restarts and signatures.
 
-use engine::event::{Kind, LinkCode, ReportCode, flags};
+use engine::event::{Event, Kind, LinkCode, ReportCode, flags};
 
 use super::{Bench, BrokerDouble, BrokerTrouble};
-use crate::contract::{Held, Stop, ensure};
+use crate::contract::{Held, MS_NS, Stop, ensure};
 
 /// Number of the pulls of clauses.
 const PULL: u64 = 7;
@@ -61,14 +61,12 @@ pub(super) fn pulls_everything<D: BrokerDouble>() -> Held {
     let rows = &bench.ears.heard[start..];
     let at = |code: LinkCode| {
         let is_it = |code: LinkCode| {
-            move |event: &engine::event::Event| {
-                event.kind == Kind::LINK && event.code == code as u16
-            }
+            move |event: &Event| event.kind == Kind::LINK && event.code == code as u16
         };
         rows.iter().position(is_it(code)).unwrap_or(usize::MAX)
     };
     let inside = at(LinkCode::PullBegin)..at(LinkCode::PullEnd);
-    let count = |wanted: &dyn Fn(&engine::event::Event) -> bool| {
+    let count = |wanted: &dyn Fn(&Event) -> bool| {
         let found = rows.iter().enumerate().filter(|(_, event)| wanted(event));
         found.filter(|(place, _)| inside.contains(place)).count()
     };
@@ -113,6 +111,32 @@ pub(super) fn survives_a_restart<D: BrokerDouble>() -> Held {
     bench.until("an answer", |ears| ears.did_say(id, ReportCode::Working))?;
     bench.ask(Kind::SEND_CANCEL, id, (0, 0));
     bench.until("cancelled", |ears| ears.did_say(id, ReportCode::Cancelled))?;
+    bench.ends()
+}
+
+pub(super) fn knows_an_earlier_life<D: BrokerDouble>() -> Held {
+    D::has_link()?;
+    let mut bench = Bench::<D>::up()?;
+    let answered = bench.work()?;
+    bench.double.trouble(BrokerTrouble::LosesAnswer)?;
+    let unanswered = bench.place();
+    // It has reached the venue when the answer is lost.
+    while !bench.double.has_happened() {
+        bench.pass(MS_NS);
+    }
+    bench.double.reborn()?;
+    bench.until("link up again", |ears| 1 < ears.link_count(LinkCode::Up, 0))?;
+    let start = bench.ears.heard.len();
+    for id in [answered, unanswered] {
+        bench.ask(Kind::SEND_QUERY, id, (0, 0));
+        bench.until("working", |ears| {
+            let is_it = |event: &Event| event.kind == Kind::REPORT && event.id == id;
+            let told = ears.heard[start..].iter().rev().find(|event| is_it(event));
+            told.is_some_and(|event| event.code == ReportCode::Working as u16)
+        })?;
+        let seen = bench.seen(id);
+        ensure(seen.len() == 1 && seen[0].is_open, || format!("at the venue: {seen:?}"))?;
+    }
     bench.ends()
 }
 

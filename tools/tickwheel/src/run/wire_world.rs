@@ -49,8 +49,8 @@ const NS_PER_MS: u64 = 1_000_000;
 const NS_PER_S: u64 = 1_000_000_000;
 /// Longest wait of the feed for a socket; data wakes it at once.
 const FEED_WAIT: Duration = Duration::from_millis(5);
-/// Pause of the order thread between two looks at the outbound ring, unless it spins.
-const ORDERS_PAUSE: Duration = Duration::from_micros(50);
+/// Longest wait of order entry for a socket or the core's bell.
+const ORDERS_WAIT: Duration = Duration::from_millis(5);
 /// Time between two looks at the state of a link.
 const WATCH_INTERVAL_NS: u64 = 100_000_000;
 /// Reports that may wait for room in the inbound ring before the sockets are left alone.
@@ -197,6 +197,12 @@ fn run_orders(
     let heartbeat = stats.register_thread("orders", BEAT_AGE_NS_MAX, None, clock.now_ns());
     let mut link = link;
     let mut watch = Watch::default();
+    link = link.map(|link| link.with_stats(stats.clone()));
+    if let Some(link) = link.as_ref().filter(|_| !spins) {
+        let alarm = link.alarm();
+        // A bell that fails is heard a wait later.
+        requests.ring.set_bell(move || drop(alarm.ring()));
+    }
     while !control.stop.load(Ordering::Acquire) {
         let now_ns = clock.now_ns();
         if let Some(heartbeat) = &heartbeat {
@@ -208,14 +214,15 @@ fn run_orders(
             std::thread::park_timeout(FEED_WAIT);
             continue;
         };
-        if let Err(error) = link.turn(Duration::ZERO, clock, &mut requests, &mut producer) {
+        let is_quiet = !spins && requests.ring.wait_begins();
+        let wait = if is_quiet { ORDERS_WAIT } else { Duration::ZERO };
+        let turned = link.turn(wait, clock, &mut requests, &mut producer);
+        requests.ring.wait_ends();
+        if let Err(error) = turned {
             stats.error(1, now_ns, format_args!("order entry: {error}"));
             break;
         }
         watch.look(link, now_ns, stats);
-        if !spins {
-            std::thread::park_timeout(ORDERS_PAUSE);
-        }
     }
     if let Some(link) = &mut link {
         link.stop();

@@ -145,8 +145,8 @@ impl Machine {
         self.counters.fills += 1;
         // Of an order that rested the time says how long the market took, not how long we did.
         if !trade.maker && generation == 1 && sent_ns != 0 {
-            self.sample(Sample::SentToFill(now_ns.saturating_sub(sent_ns)));
-            self.sample(Sample::SignalToFill(now_ns.saturating_sub(signal_ns)));
+            self.sample(Sample::WireToFill(now_ns.saturating_sub(sent_ns)));
+            self.sample(Sample::TickToFill(now_ns.saturating_sub(signal_ns)));
         }
         let [first, mut detail] = fill_report(instrument, &execution);
         detail.code = code as u16;

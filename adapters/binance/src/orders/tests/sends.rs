@@ -1,6 +1,7 @@
 //! New orders: what the engine hears of each outcome, and that nothing is sent twice.
 
 use super::*;
+use crate::orders::machine::Sample;
 
 /// How the venue takes a new order, and what the engine hears.
 #[track_caller]
@@ -37,6 +38,27 @@ fn answer_and_report_acknowledge_once_whatever_comes_first() {
     bench.answer(token, row(77, NAME, "NEW", "0"));
     assert_eq!(bench.told(), [""; 0]);
     assert!(bench.machine.take_sample().is_some());
+}
+
+#[test]
+fn fills_that_were_taken_are_timed_and_those_that_were_waited_for_are_not() {
+    for maker in [false, true] {
+        let mut bench = Bench::up();
+        bench.place();
+        while bench.machine.take_sample().is_some() {}
+        bench.pass(3);
+        let mut fill = report(1, (NAME, 77), "FILLED", (5, "1", "1"));
+        fill["event"]["m"] = json!(maker);
+        bench.frame(LineId(0), &fill);
+        let mut timed = Vec::new();
+        while let Some(sample) = bench.machine.take_sample() {
+            if let Sample::WireToFill(ns) | Sample::TickToFill(ns) = sample {
+                timed.push(ns);
+            }
+        }
+        assert_eq!(timed.len(), if maker { 0 } else { 2 }, "{timed:?}");
+        assert!(timed.iter().all(|ns| 3_000_000 <= *ns), "{timed:?}");
+    }
 }
 
 #[test]

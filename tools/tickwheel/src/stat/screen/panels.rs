@@ -145,8 +145,10 @@ pub(super) fn hop_count(reading: &Reading) -> u16 {
 }
 
 /// The hops, the most telling first, so that a small screen cuts the others.
-const HOPS: [HopId; 12] = [
+const HOPS: [HopId; 17] = [
     HopId::TickToOrder,
+    HopId::TickToFill,
+    HopId::TickToWire,
     HopId::Cycle,
     HopId::InboundWait,
     HopId::Feed,
@@ -157,6 +159,9 @@ const HOPS: [HopId; 12] = [
     HopId::Gateway,
     HopId::Decode,
     HopId::OrderToAck,
+    HopId::WireToFill,
+    HopId::MessageAge,
+    HopId::RestAnswer,
     HopId::JournalSync,
 ];
 

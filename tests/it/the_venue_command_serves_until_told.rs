@@ -48,6 +48,11 @@ fn a_killed_venue_comes_back_with_its_accounts() {
     first.kill();
     let second = VenueProcess::start(&options);
     assert_eq!(before["accounts"], second.state()["accounts"]);
+    // Two venues with one state would each forget what the other promised.
+    let mut third = command(&["venue", "--json", "--state", &state]);
+    let third = Running::start(&mut third).end();
+    assert_eq!(third.code, Some(2), "{third:?}");
+    assert!(third.stderr.contains("another venue uses it"), "{third:?}");
 }
 
 #[test]

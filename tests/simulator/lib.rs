@@ -15,6 +15,7 @@ pub mod binary;
 pub mod bookkeeper;
 pub mod capture;
 pub mod compose;
+pub mod contract;
 pub mod fuzz;
 pub mod gambler;
 pub mod random;
@@ -22,6 +23,7 @@ pub mod scratch;
 pub mod threads;
 pub mod trouble;
 pub mod venue_process;
+pub mod wire_rig;
 pub mod world;
 
 pub use compose::Desk;

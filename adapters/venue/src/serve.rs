@@ -53,6 +53,12 @@ pub enum ServeError {
         /// Why.
         source: std::io::Error,
     },
+    /// Another venue has the folder of the state.
+    #[error("state {path}: another venue uses it")]
+    InUse {
+        /// Which.
+        path: PathBuf,
+    },
     /// The capture.
     #[error(transparent)]
     Capture(#[from] CaptureError),

@@ -6,7 +6,7 @@
 //!  2 level              -            price            quantity, 0=gone  -              -
 //!  3 trade              -            price            quantity          trade id       -
 //!  4 quote (bid, ask)   -            price            quantity          update id      -
-//!  5 feed               FeedCode     -                -                 -              events lost
+//!  5 feed               FeedCode     -                -                 connection***** events lost
 //!  6 report             ReportCode   last price       last quantity     order id       venue code
 //!  7 report detail      FeeCode      cum. quantity    fee***            execution id   -
 //!  8 clock              -            -                -                 -              -
@@ -52,7 +52,9 @@
 //! ```
 //! `OrderState*`: new state in the low byte, the state before it in the high byte. `order id**`: ours; the
 //! venue's own with [`super::flags::STRANGER`]. `fee***`: in the unit that `FeeCode` names. `which****`:
-//! `DifferenceCode`; of a balance `order id` is the asset number.
+//! `DifferenceCode`; of a balance `order id` is the asset number. `connection*****`: without an instrument
+//! (`NO_INSTRUMENT`) the state is that of one connection, and this is its number from 1; with an instrument
+//! it is 0, and the state is that of the instrument's stream.
 
 use bytemuck::{Pod, Zeroable};
 

@@ -27,6 +27,16 @@ impl FeedCode {
             _ => None,
         }
     }
+
+    /// Name as printed by tools.
+    pub const fn name(self) -> &'static str {
+        match self {
+            FeedCode::Connected => "connected",
+            FeedCode::Disconnected => "disconnected",
+            FeedCode::Dropped => "dropped",
+            FeedCode::Mute => "mute",
+        }
+    }
 }
 
 /// Quality of a book, in `code` of `BOOK_STATE`. Never renumber.

@@ -30,6 +30,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("synthetic", &["engine"]),
     ("venue", &["engine", "wire"]),
     ("wire", &["engine"]),
+    // The skeleton that docs/adapters/add-a-venue.md copies; no program names it.
+    ("template", &["engine"]),
 ];
 
 /// Crates that know everybody; nobody knows them. The second list is what they may know of each other.
@@ -66,7 +68,7 @@ const PRODUCT: &[(&str, &[&str], &str)] = &[
     ("serde_json", &["tickwheel", "binance", "venue"], "--json; answers and requests of venues, off the hot path"),
     ("signal-hook", &["tickwheel"], "Ctrl-C ends a session cleanly"),
     ("simd-json", &["binance"], "venue frames, parsed in place"),
-    ("thiserror", &["journal", "engine", "strategies", "config", "binance", "paper", "venue", "wire"], "errors with fields"),
+    ("thiserror", &["journal", "engine", "strategies", "config", "binance", "paper", "venue", "wire", "template"], "errors with fields"),
     ("toml", &["config"], "configuration files"),
     ("tracing", &["engine"], "diagnostics off the hot path"),
     ("tracing-subscriber", &["tickwheel"], "prints the diagnostics"),

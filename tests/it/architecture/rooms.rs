@@ -10,12 +10,21 @@ use super::tokens::{Kind, Token, tokens};
 /// Rooms with `unsafe`: mapped memory.
 const UNSAFE: &[&str] = &["journal/", "engine/src/stats.rs", "engine/src/stats/"];
 /// Rooms without floats: what they compute is money, or is written down.
-const INTEGERS_ONLY: &[&str] =
-    &["engine/", "journal/", "config/", "adapters/binance/", "adapters/paper/", "adapters/wire/"];
+const INTEGERS_ONLY: &[&str] = &[
+    "engine/",
+    "journal/",
+    "config/",
+    "adapters/binance/",
+    "adapters/paper/",
+    "adapters/venue/",
+    "adapters/wire/",
+    "docs/adapters/",
+];
 /// Rooms that may read a clock: the one edge, and those who measure.
 const CLOCKS: &[&str] = &["engine/src/clock.rs", "benches/", "tests/", "tools/xtask/"];
 /// Rooms whose order of iteration reaches a decision.
-const ORDERED: &[&str] = &["engine/", "journal/", "strategies/", "config/", "adapters/"];
+const ORDERED: &[&str] =
+    &["engine/", "journal/", "strategies/", "config/", "adapters/", "docs/adapters/"];
 
 fn is_in(path: &str, rooms: &[&str]) -> bool {
     rooms.iter().any(|room| path.starts_with(room))

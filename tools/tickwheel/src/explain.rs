@@ -134,7 +134,7 @@ impl Names {
                 if event.has(flags::SNAPSHOT) { ", snapshot" } else { "" }
             ),
             Kind::LEVEL | Kind::QUOTE | Kind::TRADE => self.deal(event),
-            Kind::FEED => format!("{:?}, {} lost", FeedCode::from_code(event.code), event.tag),
+            Kind::FEED => feed(event),
             Kind::REPORT => {
                 let report = ReportCode::from_code(event.code);
                 let code = report.map_or("unknown", ReportCode::name);
@@ -562,4 +562,14 @@ fn tell_order(reader: &journal::Reader, order_id: u64, told: &mut Vec<Event>) {
 
 fn tell_cascade(reader: &journal::Reader, start: &Event, told: &mut Vec<Event>) {
     told.extend(cascade(reader, start.sequence));
+}
+
+/// A change of a connection, or of the stream of an instrument.
+fn feed(event: &Event) -> String {
+    let code = FeedCode::from_code(event.code).map_or("unknown", FeedCode::name);
+    match (event.instrument, event.tag) {
+        (NO_INSTRUMENT, _) => format!("connection {} {code}", event.id),
+        (_, 0) => code.to_string(),
+        (_, lost_count) => format!("{code}, {lost_count} lost"),
+    }
 }

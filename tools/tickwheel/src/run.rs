@@ -45,6 +45,7 @@ use world::World;
 
 /// Arguments of `tickwheel run`.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct RunArgs {
     /// Configuration file instead of a built-in profile.
     #[arg(long, value_name = "FILE", conflicts_with = "profile")]
@@ -80,6 +81,9 @@ pub(crate) struct RunArgs {
     /// Where balances differ from the venue's for a reason that you know (a deposit): take the venue's side, once.
     #[arg(long)]
     accept_balances: bool,
+    /// Lift the halt that an earlier session left (a dead thread, a dead venue, a drawdown): you know why it came.
+    #[arg(long)]
+    resume: bool,
     /// Print one JSON object at the end, and nothing else on standard output.
     #[arg(long)]
     json: bool,
@@ -228,6 +232,7 @@ fn start(
         clock_interval_ns: u64::from(config.engine.clock_interval_ms) * 1_000_000,
         json: args.json,
         accept_balances: args.accept_balances,
+        resume: args.resume,
         journal_dir,
         baseline,
         session: opened.manifest.session,

@@ -1,3 +1,5 @@
+//! Answers of the venue: rows, facts, and what is refused.
+
 use super::*;
 
 const PLACED: &str = r#"{"id":7,"status":200,"result":{"symbol":"BTCUSDT","orderId":12569099453,

@@ -1,3 +1,5 @@
+//! The one table of errors: every row, and what no row knows.
+
 use super::*;
 
 #[track_caller]

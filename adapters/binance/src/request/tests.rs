@@ -1,3 +1,5 @@
+//! Requests as text: signed as the documents do it, one meaning on both ways.
+
 use super::*;
 
 const KEY: &str = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A";

@@ -1,3 +1,5 @@
+//! Signatures: vectors of the documents, and keys that are refused.
+
 use super::*;
 
 const SECRET: &str = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j";

@@ -1,3 +1,5 @@
+//! Events of user data: read, deduplicated, or refused.
+
 use super::*;
 
 const TRADE: &str = r#"{"subscriptionId":0,"event":{"e":"executionReport","E":1499405658658,

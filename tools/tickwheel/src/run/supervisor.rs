@@ -68,6 +68,8 @@ pub(crate) struct Plan {
     pub(crate) json: bool,
     /// The operator takes the venue's side where balances differ.
     pub(crate) accept_balances: bool,
+    /// The operator lifts a halt of an earlier session.
+    pub(crate) resume: bool,
     pub(crate) journal_dir: PathBuf,
     pub(crate) baseline: Baseline,
     /// Number of the session.
@@ -186,6 +188,10 @@ impl Supervisor {
     pub(crate) fn watch(mut self) -> anyhow::Result<ExitCode> {
         let heartbeat =
             self.stats.register_thread("supervisor", BEAT_AGE_NS_MAX, None, self.start_ns);
+        if self.plan.resume {
+            let resume = events::command(CommandCode::Resume, 0);
+            self.insist(supervisor_event(resume, self.start_ns));
+        }
         let mut clock_ns = self.start_ns;
         let mut discipline_ns = self.start_ns;
         let mut failure = None;

@@ -150,6 +150,10 @@ impl Machine {
     /// Sends the cancel that is wanted, unless something must be known first.
     pub(super) fn cancel_now(&mut self, order: u64, now_ns: u64, courier: &mut dyn Courier) {
         let tries_max = self.rules.retry_count_max;
+        if self.is_in_doubt(order) {
+            // What is to be cancelled must be known first; whoever asks goes on with the cancel.
+            return self.start_query(order, false, now_ns, courier);
+        }
         let Some(tracked) = self.orders.get_mut(order) else { return };
         let Some(generation) = tracked.current() else { return };
         let is_new = tracked.legs[usize::from(generation) - 1].state == LegState::Asked;
@@ -166,6 +170,22 @@ impl Machine {
         if let Err(why) = self.ask(Ask::Cancel { order, generation }, false, now_ns, courier) {
             self.cancel_failed(order, why, now_ns);
         }
+    }
+
+    /// Whether its last generation was asked for by a replace, and nobody waits for the answer any more.
+    pub(super) fn is_in_doubt(&self, order: u64) -> bool {
+        let Some(tracked) = self.orders.get(order).filter(|tracked| !tracked.over) else {
+            return false;
+        };
+        let Some(last) = tracked.current().filter(|generation| 1 < *generation) else {
+            return false;
+        };
+        let (place, replace) =
+            (Ask::Place { order, generation: last }, Ask::Replace { order, generation: last });
+        let asks = |ask: &Ask| *ask == place || *ask == replace;
+        tracked.leg(last).is_some_and(|leg| leg.state == LegState::Asked)
+            && !self.flights.values().any(|flight| !flight.overdue && asks(&flight.ask))
+            && !self.clock_waiters.iter().any(|(ask, _)| asks(ask))
     }
 
     fn cancel_failed(&mut self, order: u64, why: NotSent, now_ns: u64) {

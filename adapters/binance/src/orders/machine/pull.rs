@@ -325,7 +325,7 @@ impl Machine {
             self.tell_pulled(index, trades, &mut touched, now_ns);
         }
         for (index, facts) in &pull.open {
-            self.tell_open(*index, facts, now_ns);
+            self.tell_open(*index, facts, now_ns, courier);
         }
         self.tell_balances(&pull.balances, now_ns);
         self.tell_link(LinkCode::PullEnd, id, now_ns);
@@ -370,7 +370,13 @@ impl Machine {
         }
     }
 
-    fn tell_open(&mut self, index: usize, facts: &OrderFacts, now_ns: u64) {
+    fn tell_open(
+        &mut self,
+        index: usize,
+        facts: &OrderFacts,
+        now_ns: u64,
+        courier: &mut dyn Courier,
+    ) {
         let instrument = self.listings[index].instrument;
         let mut row = VenueOrder {
             instrument,
@@ -399,6 +405,10 @@ impl Machine {
         row.quantity = before.saturating_add(row.quantity);
         (row.id, row.ours) = (order, true);
         self.outbox.push(venue_order(&row), now_ns);
+        if self.is_in_doubt(order) {
+            // That an earlier generation works does not say what became of a later one.
+            return self.start_query(order, true, now_ns, courier);
+        }
         self.tell(order, ReportCode::Working, 0, (row.price, told), now_ns);
     }
 

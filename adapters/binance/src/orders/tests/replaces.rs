@@ -191,3 +191,59 @@ fn a_replace_of_what_does_not_work_is_refused() {
     bench.request(Kind::SEND_REPLACE, ORDER, (10_100, 25_000));
     assert_eq!(bench.told(), ["replace-rejected"]);
 }
+
+/// A replace of which nothing was heard, and the question for it neither.
+fn in_doubt() -> Bench {
+    let mut bench = Bench::up();
+    bench.work();
+    replace(&mut bench, 200_000);
+    bench.pass(50);
+    bench.request(Kind::SEND_QUERY, ORDER, (0, 0));
+    let (_, token, _, _) = bench.last();
+    bench.refuse(token, 503, error(-1000, "unknown"));
+    assert_eq!(bench.told(), ["outcome-unknown", "outcome-unknown"]);
+    bench.pass(200);
+    bench
+}
+
+/// The first generation works, the second never came.
+fn find_the_first(bench: &mut Bench) {
+    let (_, token, method, params) = bench.last();
+    assert_eq!((method.as_str(), &params["orderId"]), ("order.status", &json!(77)));
+    bench.answer(token, row(77, NAME, "NEW", "0"));
+    for _ in 0..2 {
+        let (_, token, _, _) = bench.last();
+        bench.refuse(token, 400, error(-2013, "Order does not exist."));
+    }
+}
+
+#[test]
+fn a_pull_that_lists_the_first_generation_does_not_settle_a_replace_in_doubt() {
+    let mut bench = in_doubt();
+    bench.request(Kind::SEND_PULL, 1, (0, 0));
+    for (method, result) in [
+        ("openOrders.status", json!([row(77, NAME, "NEW", "0")])),
+        ("myTrades", json!([])),
+        ("myTrades", json!([])),
+        ("account.status", json!({"balances": []})),
+    ] {
+        let (_, token, sent, _) = bench.last();
+        assert_eq!(sent, method);
+        bench.answer(token, result);
+    }
+    let told = bench.told();
+    assert!(told.contains(&"ours 10000 100000".to_string()), "{told:?}");
+    assert!(!told.iter().any(|word| word.starts_with("working")), "{told:?}");
+    find_the_first(&mut bench);
+    assert_eq!(bench.told(), ["replace-rejected", "working 0"]);
+}
+
+#[test]
+fn a_cancel_of_an_order_whose_replace_is_in_doubt_asks_first() {
+    let mut bench = in_doubt();
+    bench.request(Kind::SEND_CANCEL, ORDER, (0, 0));
+    find_the_first(&mut bench);
+    assert_eq!(bench.told(), ["replace-rejected", "working 0"]);
+    let (_, _, method, params) = bench.last();
+    assert_eq!((method.as_str(), &params["orderId"]), ("order.cancel", &json!(77)));
+}

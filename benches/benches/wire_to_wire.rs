@@ -205,7 +205,7 @@ struct Row {
     blocks: Vec<Block>,
 }
 
-fn merged(blocks: &[Block], of: impl Fn(&Block) -> &Histogram<u64>) -> Percentiles {
+fn merged(blocks: &[Block], of: Measured) -> Percentiles {
     let mut all = Histogram::new_with_max(NS_MAX, 3).expect("the bounds are sound");
     for block in blocks {
         all.add(of(block)).expect("the same bounds");
@@ -222,94 +222,81 @@ fn us(ns: u64) -> String {
     format!("{:.1}", ns as f64 / 1e3)
 }
 
-fn ratios(row: &Row, floor: &Row, quantile: f64, inside: bool) -> Vec<f64> {
-    let of = |block: &Block| {
-        let histogram = if inside { &block.inside } else { &block.outside };
-        histogram.value_at_quantile(quantile).max(1) as f64
-    };
-    sorted(row.blocks.iter().zip(&floor.blocks).map(|(ours, its)| of(ours) / of(its)).collect())
+/// The best block: what the way costs when nobody takes the cores away.
+fn best(row: &Row, quantile: f64, of: Measured) -> u64 {
+    row.blocks.iter().map(|block| of(block).value_at_quantile(quantile)).min().unwrap_or(0)
 }
 
-fn table(rows: &[Row]) -> String {
-    let mut out = String::new();
-    let mut line = |text: &str| writeln!(out, "{text}").expect("a string");
+type Measured = fn(&Block) -> &Histogram<u64>;
+
+const OUTSIDE: Measured = |block| &block.outside;
+const PLAN: Measured = |block| &block.plan;
+const INSIDE: Measured = |block| &block.inside;
+
+fn line(out: &mut String, text: &str) {
+    writeln!(out, "{text}").expect("a string");
+}
+
+fn label(row: &Row) -> String {
+    format!("{}{}", row.way.name(), if row.tls { ", TLS" } else { "" })
+}
+
+fn outside(rows: &[Row], out: &mut String) {
     line(
-        "### Outside: microseconds from the write of the depth frame to the first byte of the order\n",
+        out,
+        "### Outside: microseconds from the write of the depth frame to the first byte of the order\n\n\
+         | way | threads and how they wait | p50 | p90 | p99 | p99.9 | max | from plan p50 | p99.9 \
+         | best block p50 | p99.9 |\n|---|---|---|---|---|---|---|---|---|---|---|",
     );
-    line(
-        "| way | threads and how they wait | p50 | p90 | p99 | p99.9 | max | from plan p50 | p99.9 | best block p50 | p99.9 |",
-    );
-    line("|---|---|---|---|---|---|---|---|---|---|---|");
     for row in rows {
-        let (all, plan) = (merged(&row.blocks, |b| &b.outside), merged(&row.blocks, |b| &b.plan));
-        let best = |quantile| {
-            row.blocks.iter().map(|b| b.outside.value_at_quantile(quantile)).min().unwrap_or(0)
-        };
-        line(&format!(
-            "| {}{} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
-            row.way.name(),
-            if row.tls { ", TLS" } else { "" },
-            row.way.threads(),
-            us(all.p50),
-            us(all.p90),
-            us(all.p99),
-            us(all.p999),
-            us(all.max),
-            us(plan.p50),
-            us(plan.p999),
-            us(best(0.5)),
-            us(best(0.999)),
-        ));
+        let (all, plan) = (merged(&row.blocks, OUTSIDE), merged(&row.blocks, PLAN));
+        let figures = [all.p50, all.p90, all.p99, all.p999, all.max, plan.p50, plan.p999];
+        let bests = [best(row, 0.5, OUTSIDE), best(row, 0.999, OUTSIDE)];
+        let cells: Vec<String> = figures.into_iter().chain(bests).map(us).collect();
+        line(out, &format!("| {} | {} | {} |", label(row), row.way.threads(), cells.join(" | ")));
     }
+}
+
+fn inside(rows: &[Row], out: &mut String) {
     line(
-        "\n### Inside: microseconds from the read that completed the frame to the end of the write of the order\n",
+        out,
+        "\n### Inside: microseconds from the read that completed the frame to the end of the write of the order\n\n\
+         | way | p50 | p90 | p99 | p99.9 | max | best block p50 | p99.9 |\n|---|---|---|---|---|---|---|---|",
     );
-    line("| way | p50 | p90 | p99 | p99.9 | max | best block p50 | p99.9 |");
-    line("|---|---|---|---|---|---|---|---|");
     for row in rows {
-        let all = merged(&row.blocks, |b| &b.inside);
-        let best = |quantile| {
-            row.blocks.iter().map(|b| b.inside.value_at_quantile(quantile)).min().unwrap_or(0)
-        };
-        line(&format!(
-            "| {}{} | {} | {} | {} | {} | {} | {} | {} |",
-            row.way.name(),
-            if row.tls { ", TLS" } else { "" },
-            us(all.p50),
-            us(all.p90),
-            us(all.p99),
-            us(all.p999),
-            us(all.max),
-            us(best(0.5)),
-            us(best(0.999)),
-        ));
+        let all = merged(&row.blocks, INSIDE);
+        let figures = [all.p50, all.p90, all.p99, all.p999, all.max];
+        let bests = [best(row, 0.5, INSIDE), best(row, 0.999, INSIDE)];
+        let cells: Vec<String> = figures.into_iter().chain(bests).map(us).collect();
+        line(out, &format!("| {} | {} |", label(row), cells.join(" | ")));
     }
+}
+
+/// Best block to best block, and the median of blocks that were taken side by side.
+fn ratio(row: &Row, floor: &Row, quantile: f64, of: Measured) -> String {
+    let value = |block: &Block| of(block).value_at_quantile(quantile).max(1) as f64;
+    let beside = row.blocks.iter().zip(&floor.blocks).map(|(ours, its)| value(ours) / value(its));
+    let beside = sorted(beside.collect());
+    let bests = best(row, quantile, of) as f64 / best(floor, quantile, of).max(1) as f64;
+    let median = beside.get(beside.len() / 2).copied().unwrap_or(f64::NAN);
+    format!("{bests:.2}, {median:.2}")
+}
+
+fn ratios(rows: &[Row], out: &mut String) {
     line(
-        "\n### Ratios to the decode-and-reply floor that waits alike: median of blocks taken side by side (least, most)\n",
+        out,
+        "\n### To the decode-and-reply floor that waits alike: best block to best block, median of blocks side by side\n\n\
+         | way | floor | outside p50 (wanted 1.3) | p99.9 (wanted 2) | inside p50 | p99.9 |\n|---|---|---|---|---|---|",
     );
-    line("| way | floor | outside p50 (wanted 1.3) | p99.9 (wanted 2) | inside p50 | p99.9 |");
-    line("|---|---|---|---|---|---|");
     for row in rows.iter().filter(|row| !row.way.floor().is_empty()) {
         let is_floor = |other: &&Row| other.way.name() == row.way.floor() && other.tls == row.tls;
         let Some(floor) = rows.iter().find(is_floor) else { continue };
-        let cell = |quantile, inside| {
-            let ratios = ratios(row, floor, quantile, inside);
-            let at = |place: usize| ratios.get(place).copied().unwrap_or(f64::NAN);
-            let last = ratios.len().saturating_sub(1);
-            format!("{:.2} ({:.2} to {:.2})", at(ratios.len() / 2), at(0), at(last))
-        };
-        line(&format!(
-            "| {}{} | {} | {} | {} | {} | {} |",
-            row.way.name(),
-            if row.tls { ", TLS" } else { "" },
-            row.way.floor(),
-            cell(0.5, false),
-            cell(0.999, false),
-            cell(0.5, true),
-            cell(0.999, true),
-        ));
+        let cells: Vec<String> = [(0.5, OUTSIDE), (0.999, OUTSIDE), (0.5, INSIDE), (0.999, INSIDE)]
+            .into_iter()
+            .map(|(quantile, of)| ratio(row, floor, quantile, of))
+            .collect();
+        line(out, &format!("| {} | {} | {} |", label(row), row.way.floor(), cells.join(" | ")));
     }
-    out
 }
 
 fn hops(bench: &Bench) -> String {
@@ -399,6 +386,10 @@ fn main() -> anyhow::Result<()> {
 
 fn finish(bench: &Bench, machine: &Machine, rows: &[Row]) -> anyhow::Result<()> {
     let load = bench.load;
+    let mut tables = String::new();
+    outside(rows, &mut tables);
+    inside(rows, &mut tables);
+    ratios(rows, &mut tables);
     let load_average = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let text = format!(
         "# Wire to wire, {}\n\n{} cores, {}, commit {}, load averages at the end {}\n\n\
@@ -414,7 +405,7 @@ fn finish(bench: &Bench, machine: &Machine, rows: &[Row]) -> anyhow::Result<()> 
         load.warm_count,
         rows.first().map_or(0, |row| row.blocks.len()),
         bench.order_size_bytes,
-        table(rows),
+        tables,
         hops(bench),
     );
     println!("{text}");

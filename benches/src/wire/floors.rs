@@ -62,7 +62,7 @@ fn open(address: SocketAddr, target: &str) -> anyhow::Result<TcpStream> {
 /// The end of the first frame of a server in `input`, if it is whole.
 fn frame_end(input: &[u8]) -> Option<usize> {
     let (head, length) = match *input.get(1)? {
-        126 => (4, usize::from(u16::from_be_bytes([*input.get(2)?, *input.get(3)?]))),
+        126 => (4, venue::wide(*input.get(2)?, *input.get(3)?)),
         short => (2, usize::from(short)),
     };
     (head + length <= input.len()).then_some(head + length)

@@ -88,7 +88,7 @@ impl Venue {
                 let (Ok(socket), host) = (socket, host.another()) else { break };
                 std::thread::spawn(move || {
                     let failed = host.seen.clone();
-                    if let Err(error) = serve(socket, host) {
+                    if let Err(error) = serve(socket, &host) {
                         // Nobody listens any more after the end.
                         drop(failed.send(Err(error)));
                     }
@@ -117,7 +117,7 @@ impl Venue {
     }
 }
 
-fn serve(socket: TcpStream, host: Host) -> anyhow::Result<()> {
+fn serve(socket: TcpStream, host: &Host) -> anyhow::Result<()> {
     socket.set_nodelay(true)?;
     socket.set_read_timeout(Some(PATIENCE))?;
     let mut socket: Box<dyn Duplex> = match &host.tls {
@@ -149,9 +149,9 @@ fn serve(socket: TcpStream, host: Host) -> anyhow::Result<()> {
         socket.write_all(answer.as_bytes())?;
         socket.flush()?;
         return if target.starts_with("/stream") {
-            write_market(&mut socket, &mut input, &host)
+            write_market(&mut socket, &mut input, host)
         } else {
-            let seen = read_orders(&mut socket, &mut input, &host);
+            let seen = read_orders(&mut socket, &mut input, host);
             host.shared.is_done.store(true, Ordering::Release);
             if let Some(seen) = seen? {
                 drop(host.seen.send(Ok(seen)));
@@ -196,11 +196,16 @@ fn read_head(socket: &mut dyn Duplex, input: &mut Vec<u8>) -> anyhow::Result<Opt
     }
 }
 
+/// A length of two bytes, as WebSocket writes them.
+pub fn wide(high: u8, low: u8) -> usize {
+    (usize::from(high) << 8) | usize::from(low)
+}
+
 /// Takes a masked frame from the front; kind and payload.
 fn take_frame(input: &mut Vec<u8>) -> Option<(u8, Vec<u8>)> {
     let (kind, short) = (input.first()? & 15, input.get(1)? & 127);
     let (length, mut at) = match short {
-        126 => (usize::from(u16::from_be_bytes([*input.get(2)?, *input.get(3)?])), 4),
+        126 => (wide(*input.get(2)?, *input.get(3)?), 4),
         127 => return None,
         short => (usize::from(short), 2),
     };
@@ -220,7 +225,8 @@ pub fn push_text(text: &str, out: &mut Vec<u8>) {
         out.push(u8::try_from(length).expect("below 126"));
     } else {
         out.push(126);
-        out.extend_from_slice(&length.to_be_bytes());
+        let [low, high] = length.to_le_bytes();
+        out.extend_from_slice(&[high, low]);
     }
     out.extend_from_slice(text.as_bytes());
 }

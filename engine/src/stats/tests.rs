@@ -241,7 +241,7 @@ fn foreign_magic_version_and_length_are_named() {
     let good = fs::read(&path).unwrap();
     for (offset, is_expected) in [
         (0, (|d| matches!(d, StatsDamage::Magic { .. })) as fn(StatsDamage) -> bool),
-        (8, |d| matches!(d, StatsDamage::Version { found: 254, expected: 1 })),
+        (8, |d| matches!(d, StatsDamage::Version { found: 253, expected: 2 })),
         (16, |d| matches!(d, StatsDamage::HeaderLength { .. })),
     ] {
         let mut bytes = good.clone();

@@ -96,7 +96,7 @@ pub struct WireFeedSection {
     pub connection_age_s_max: u32,
     /// A price so far from the last one is put aside, per cent.
     pub price_band_percent: u32,
-    /// Directory for segments of every frame in and out; nothing is recorded without it.
+    /// Directory for segments of every frame in and out, of orders too; nothing is recorded without it.
     pub record_dir: Option<String>,
 }
 

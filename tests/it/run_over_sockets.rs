@@ -138,3 +138,38 @@ fn instruments_that_the_venue_lists_otherwise_are_named_before_anything_starts()
     let mut help = command(&["venue", "--help"]);
     assert!(Running::start(&mut help).end().expect(0).stdout.contains("--faults"));
 }
+
+#[test]
+fn what_was_recorded_on_the_sockets_is_a_capture_that_backtest_takes() {
+    let mut config = compose::lively_wire(39);
+    let directory = scratch::directory();
+    let record = directory.path().join("raw");
+    config.wire.as_mut().unwrap().feed.record_dir = Some(record.display().to_string());
+    let place = Place::with(&config);
+    place.run(&["--duration", "3s"]).expect(0);
+
+    let files: BTreeSet<String> = std::fs::read_dir(&record)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let of = |start: &str| files.iter().find(|name| name.starts_with(start)).cloned();
+    for track in ["primary-0-in", "primary-0-out", "orders-0-in", "orders-0-out"] {
+        assert!(of(track).is_some(), "no file of {track} among {files:?}");
+    }
+    let capture = record.join(of("primary-0-in").unwrap());
+    let mut backtest = command(&["backtest", "--json", "--venue", "binance-spot", "--capture"]);
+    let out = directory.path().join("out");
+    backtest.arg(&capture).arg("--out").arg(&out).arg("--config").arg(backtest_config(&directory));
+    let told = Running::start(&mut backtest).end().expect(0).json();
+    assert!(100 < told["events"].as_u64().unwrap(), "{told}");
+}
+
+/// The backtest profile with the instruments of the paper profile.
+fn backtest_config(directory: &tempfile::TempDir) -> std::path::PathBuf {
+    let text = config::profile("backtest-spot").unwrap();
+    let mut settings = config::Config::parse(text, "backtest-spot").unwrap();
+    settings.instrument = compose::lively_wire(39).instrument;
+    let path = directory.path().join("backtest.toml");
+    std::fs::write(&path, settings.to_toml()).unwrap();
+    path
+}

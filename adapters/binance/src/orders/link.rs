@@ -26,6 +26,7 @@ use wire::session::{
 };
 
 use crate::answer::LimitKind;
+use crate::feed::FrameTap;
 use crate::orders::config::Rules;
 use crate::orders::machine::{Account, Courier, LineId, Machine, Sample, Status};
 use crate::orders::outbox::Sink;
@@ -157,12 +158,51 @@ impl Handler for Deaf {
     fn changed(&mut self, _session: SessionId, _event: &SessionEvent) {}
 }
 
-#[derive(Debug)]
+/// Name of REST in recordings.
+const REST_NAME: &str = "orders-rest";
+
 struct Wires {
     poller: Poller,
     ws_api: Endpoint,
     session: SessionConfig,
     rest: Option<HttpId>,
+    /// Hears every frame.
+    tap: Option<Box<dyn FrameTap>>,
+    /// By line, for the tap.
+    names: Vec<String>,
+    /// Time of this turn, for what goes out.
+    now_ns: u64,
+}
+
+impl std::fmt::Debug for Wires {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wires")
+            .field("poller", &self.poller)
+            .field("ws_api", &self.ws_api)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Wires {
+    /// Name of a line in recordings.
+    fn name(names: &mut Vec<String>, line: LineId) -> &str {
+        while names.len() <= line.0 {
+            names.push(format!("orders-{}", names.len()));
+        }
+        &names[line.0]
+    }
+
+    fn tap_received(&mut self, line: Option<LineId>, receive_ns: u64, bytes: &[u8]) {
+        let Some(tap) = &mut self.tap else { return };
+        let name = line.map_or(REST_NAME, |line| Wires::name(&mut self.names, line));
+        tap.received(name, receive_ns, bytes);
+    }
+
+    fn tap_sent(&mut self, line: Option<LineId>, text: &str) {
+        let Some(tap) = &mut self.tap else { return };
+        let name = line.map_or(REST_NAME, |line| Wires::name(&mut self.names, line));
+        tap.sent(name, self.now_ns, text.as_bytes());
+    }
 }
 
 impl Courier for Wires {
@@ -180,6 +220,7 @@ impl Courier for Wires {
     }
 
     fn send(&mut self, line: LineId, text: &str) -> bool {
+        self.tap_sent(Some(line), text);
         match self.poller.send(SessionId(line.0), text) {
             // A broken connection may have taken it; the loss that follows says that it is not known.
             Ok(()) | Err(SendError::Broken) => true,
@@ -189,6 +230,7 @@ impl Courier for Wires {
 
     fn rest(&mut self, token: u64, method: &str, target: &str, deadline_ns: u64) -> bool {
         let Some(rest) = self.rest else { return false };
+        self.tap_sent(None, target);
         let request = HttpRequest { token, method, target, headers: &[], body: &[], deadline_ns };
         match self.poller.request(rest, &request) {
             // As above; whether or not it was taken, its deadline ends it.
@@ -236,7 +278,9 @@ impl OrderLink {
             Some(endpoint) => Some(poller.add_http(endpoint, http)?),
             None => None,
         };
-        let mut wires = Wires { poller, ws_api: config.ws_api, session: config.session, rest };
+        let (ws_api, session) = (config.ws_api, config.session);
+        let (tap, names) = (None, Vec::new());
+        let mut wires = Wires { poller, ws_api, session, rest, tap, names, now_ns };
         let mut machine =
             Machine::new(config.rules, config.account, config.outbox_high_count, now_ns);
         // Opened here and not by the machine alone, so that a bad configuration is told.
@@ -249,6 +293,13 @@ impl OrderLink {
     #[must_use]
     pub fn with_stats(mut self, stats: StatsHandle) -> OrderLink {
         self.stats = Some(stats);
+        self
+    }
+
+    /// Lets `tap` hear every frame, in and out.
+    #[must_use]
+    pub fn with_tap(mut self, tap: Box<dyn FrameTap>) -> OrderLink {
+        self.wires.tap = Some(tap);
         self
     }
 
@@ -293,6 +344,10 @@ impl OrderLink {
         sink: &mut impl Sink,
     ) -> io::Result<Turn> {
         let (machine, wires) = (&mut self.machine, &mut self.wires);
+        if let Some(tap) = &mut wires.tap {
+            wires.now_ns = clock.now_ns();
+            tap.on_time(wires.now_ns);
+        }
         take(machine, wires, clock, requests);
         self.machine.outbox.flush(sink);
         if self.machine.outbox.is_high() {
@@ -337,10 +392,12 @@ impl OrderLink {
                 Item::Opened(line) => machine.on_opened(line, now_ns, wires),
                 Item::Lost(line) => machine.on_lost(line, now_ns, wires),
                 Item::Frame { line, end, receive_ns } => {
+                    wires.tap_received(Some(line), receive_ns, &bytes[start..end]);
                     machine.on_frame(line, &bytes[start..end], receive_ns, wires);
                     start = end;
                 }
                 Item::Body { token, status, retry_after_s, end, receive_ns } => {
+                    wires.tap_received(None, receive_ns, &bytes[start..end]);
                     let head = (status, retry_after_s);
                     machine.on_body(token, head, &bytes[start..end], receive_ns, wires);
                     start = end;
@@ -359,5 +416,10 @@ impl OrderLink {
     /// Ends all connections for good; what is on its way stays unknown until the next start.
     pub fn stop(&mut self) {
         self.wires.poller.stop_sessions(&mut Deaf);
+    }
+
+    /// Ends the recording, if there is one. An error says that it is not whole.
+    pub fn finish_recording(&mut self) -> io::Result<()> {
+        self.wires.tap.as_mut().map_or(Ok(()), |tap| tap.finish())
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use binance::answer::LimitKind;
 use binance::endpoints::Endpoints;
-use binance::feed::{FeedLink, FeedLinkConfig, FeedPolicy, SegmentTap, Stream};
+use binance::feed::{FeedLink, FeedLinkConfig, FeedPolicy, FrameTap, SegmentTap, Stream};
 use binance::info::{ExchangeInfo, RateLimitKind};
 use binance::orders::config::{Rules, listings};
 use binance::orders::link::{OrderLink, OrderLinkConfig, Requests};
@@ -98,6 +98,9 @@ impl WireWorld {
                 let mut link = OrderLink::new(settings, now_ns).context("order entry")?;
                 for (kind, window_ns, limit) in limits {
                     link.machine_mut().budget_mut().limit(kind, window_ns, limit);
+                }
+                if let Some(tap) = recording(&wire.feed)? {
+                    link = link.with_tap(tap);
                 }
                 Some(link)
             }
@@ -226,6 +229,9 @@ fn run_orders(
     }
     if let Some(link) = &mut link {
         link.stop();
+        if let Err(error) = link.finish_recording() {
+            stats.error(1, clock.now_ns(), format_args!("end of the recording: {error}"));
+        }
     }
     if let Some(heartbeat) = heartbeat {
         heartbeat.set_state(ThreadState::Stopped, clock.now_ns());
@@ -292,12 +298,18 @@ fn feed_link(
     settings.gate.band_ppm = section.price_band_percent * 10_000;
     settings.seed = wire.local.seed;
     let mut link = FeedLink::new(settings, table).context("market data")?;
-    if let Some(dir) = &section.record_dir {
-        let recorder = SegmentRecorder::create(Path::new(dir), SegmentConfig::default())
-            .with_context(|| format!("wire.feed.record_dir = \"{dir}\""))?;
-        link = link.with_tap(Box::new(SegmentTap::new(recorder)));
+    if let Some(tap) = recording(section)? {
+        link = link.with_tap(tap);
     }
     Ok(link)
+}
+
+/// Records every frame of a link, where that is wanted; each link has files of its own names.
+fn recording(section: &WireFeedSection) -> anyhow::Result<Option<Box<dyn FrameTap>>> {
+    let Some(dir) = &section.record_dir else { return Ok(None) };
+    let recorder = SegmentRecorder::create(Path::new(dir), SegmentConfig::default())
+        .with_context(|| format!("wire.feed.record_dir = \"{dir}\""))?;
+    Ok(Some(Box::new(SegmentTap::new(recorder))))
 }
 
 fn feed_times(settings: &mut FeedLinkConfig, section: &WireFeedSection) {

@@ -99,13 +99,13 @@ fn machine() -> String {
     format!("{count} cores of {}", model.unwrap_or("an unknown processor"))
 }
 
-fn document(options: &Options, totals: &Totals, took_ns: u64) -> String {
+fn document(options: &Options, totals: &Totals, (commit, took_ns): (String, u64)) -> String {
     let sums = &totals.sums;
     let mut text = String::from("# Seeded fault runs over real sockets\n\n");
     let first = options.seed;
     let last = options.seed + options.runs.saturating_sub(1);
     let rows = [
-        ("commit", said_by("git", &["describe", "--always", "--dirty", "--abbrev=12"])),
+        ("commit", commit),
         ("machine", machine()),
         (
             "command",
@@ -171,6 +171,8 @@ fn main() -> ExitCode {
     if options.shows_plan {
         println!("{}", plan_of(options.seed));
     }
+    // Before the runs: while they go on somebody may commit.
+    let commit = said_by("git", &["describe", "--always", "--dirty", "--abbrev=12"]);
     let clock = Clock::new();
     let start_ns = clock.now_ns();
     let (next, totals) = (AtomicU64::new(0), Mutex::new(Totals::default()));
@@ -180,7 +182,7 @@ fn main() -> ExitCode {
         }
     });
     let totals = totals.into_inner().expect("nobody panics with it");
-    let text = document(&options, &totals, clock.now_ns() - start_ns);
+    let text = document(&options, &totals, (commit, clock.now_ns() - start_ns));
     println!("{text}");
     if let Some(path) = &options.report
         && let Err(error) = std::fs::write(path, &text)

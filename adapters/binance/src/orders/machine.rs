@@ -6,7 +6,7 @@
 //!   bodies --on_body-----> |         | --Outbox--> engine
 //!   time   --on_time-----> +---------+
 //! ```
-//! Every request is one [`Ask`] from which its text can be written again, and one flight until its
+//! Every request is one `Ask` from which its text can be written again, and one flight until its
 //! answer, its deadline or the end of its way.
 //!
 //! **Invariant:** a request that may have reached the venue and may have made an order is never written

@@ -183,7 +183,7 @@ pub struct Tracked {
     pub sent_ns: u64,
     /// When that was received which made the engine want the order; 0 in an earlier life.
     pub signal_ns: u64,
-    /// Something of it may be due; kept by [`crate::orders::known`].
+    /// Something of it may be due; kept by `crate::orders::known`.
     pub awake: bool,
 }
 

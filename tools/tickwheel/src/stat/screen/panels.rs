@@ -306,8 +306,12 @@ fn instrument(row: &InstrumentRow, is_wide: bool, now_ns: u64) -> Vec<Column> {
 pub(super) fn strategies(frame: &mut Frame<'_>, area: Rect, reading: &Reading) {
     let inner = part(frame, area, "strategies");
     let is_wide = 60 <= inner.width;
-    let names: &[&'static str] = if is_wide {
+    // Below this width the last figures of nine columns would not fit.
+    let is_whole = 100 <= inner.width;
+    let names: &[&'static str] = if is_whole {
         &["", "state", "intents", "refused", "orders", "fills", "realised", "unrealised", "fees"]
+    } else if is_wide {
+        &["", "state", "orders", "fills", "realised", "fees"]
     } else {
         &["", "fills", "P&L"]
     };
@@ -318,12 +322,12 @@ pub(super) fn strategies(frame: &mut Frame<'_>, area: Rect, reading: &Reading) {
     } else {
         vec![Constraint::Fill(1), Constraint::Length(6), Constraint::Length(10)]
     };
-    let rows = reading.snapshot.strategies.iter().map(|row| strategy(row, is_wide));
+    let rows = reading.snapshot.strategies.iter().map(|row| strategy(row, is_wide, is_whole));
     let left_count = if is_wide { 2 } else { 1 };
     grid(frame, inner, Some(head(names, left_count)), rows, &widths);
 }
 
-fn strategy(row: &StrategyRow, is_wide: bool) -> Vec<Column> {
+fn strategy(row: &StrategyRow, is_wide: bool, is_whole: bool) -> Vec<Column> {
     let values = &row.values;
     let style = match values.state {
         StrategyState::Enabled => GOOD,
@@ -337,6 +341,16 @@ fn strategy(row: &StrategyRow, is_wide: bool) -> Vec<Column> {
             words_in(row.name.clone(), style),
             figure(short(values.fills)),
             money_cell(total.saturating_sub(values.fees_e8)),
+        ];
+    }
+    if !is_whole {
+        return vec![
+            words_in(row.name.clone(), STRONG),
+            words_in(values.state.name(), style),
+            figure(short(values.orders)),
+            figure(short(values.fills)),
+            money_cell(values.realised_e8),
+            figure(money(values.fees_e8)),
         ];
     }
     vec![

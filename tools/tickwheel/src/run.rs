@@ -32,6 +32,7 @@ use engine::event::Mode;
 use engine::idle::{IdlePolicy, Idler};
 use engine::pipeline::Pipeline;
 use engine::pipeline::core_thread::{Core, CoreSettings};
+use engine::risk::RiskState;
 use engine::stats::{Identity, StatsWriter};
 use paper::{PaperConfig, PaperVenue};
 
@@ -315,6 +316,13 @@ fn print_start(
             continued.case,
             report::count(continued.snapshot_sequence),
             report::count(continued.replayed_count),
+        );
+    }
+    let state = opened.pipeline.gate().state();
+    if state != RiskState::Active {
+        println!(
+            "trading is {} since an earlier session; where its reason is gone, --resume lifts it",
+            state.name()
         );
     }
     if 0 < continued.completed_count {

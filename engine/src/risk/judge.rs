@@ -196,9 +196,10 @@ impl Gate {
         if value_before < value || value == Money::MAX {
             money_at_most(Rule::PositionNotional, value, limits.position_notional_max)?;
         }
-        let opposite = entry.reach_value(side.opposite(), 0, 0);
-        let (gross_before, gross) = (value_before.max(opposite), value.max(opposite));
-        if gross_before < gross || gross == Money::MAX {
+        // Judged by the side that grows, also in the shade of a larger other side: the orders over
+        // there may never work, and what they covered would then stand above the limit.
+        if value_before < value || value == Money::MAX {
+            let gross = value.max(entry.reach_value(side.opposite(), 0, 0));
             let total = self.gross_without(Some(index)).plus(gross);
             money_at_most(Rule::GrossNotional, total, account.gross_notional_max)?;
         }

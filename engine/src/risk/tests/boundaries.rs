@@ -621,9 +621,9 @@ boundaries! {
      instrument 2
      long 60 @ 1000
      buy    1 @ 1000  gross-notional 121000 100000
+     sell  59 @ 1000  pass
      sell  60 @ 1000  pass
-     sell 119 @ 1000  pass
-     sell 120 @ 1000  pass
+     sell  61 @ 1000  gross-notional 120000 100000
      sell 121 @ 1000  gross-notional 121000 100000"
 
     orders_that_are_not_over_are_counted: OrdersOpen

@@ -15,6 +15,7 @@
 //! stands beside the kinds in [`kind`]. What does not fit in one event is a run of events; the last
 //! one carries [`flags::LAST`].
 
+pub mod control;
 pub mod kind;
 pub mod link;
 pub mod market;
@@ -25,6 +26,7 @@ mod tests;
 
 use bytemuck::{Pod, Zeroable};
 
+pub use control::{AnswerCode, BreakerState, KillPhase, Scope, TripReason};
 pub use kind::Kind;
 pub use link::{BalanceCode, DifferenceCode, FeeCode, LinkCode, LockReason, PullReason};
 pub use market::{BookState, FeedCode};
@@ -53,6 +55,9 @@ pub mod flags {
     pub const FINAL: u8 = 1 << 5;
     /// On `FILL`: the fee that the venue kept from the traded asset; it moves the position, no order.
     pub const IN_KIND: u8 = 1 << 7;
+    /// On an intent and what follows from it: wanted by the control stage (flatten, manual order, forced exit)
+    /// and not by a strategy. A strategy cannot set it.
+    pub const OPERATOR: u8 = 1 << 7;
 }
 
 /// `instrument` of events that concern no instrument.

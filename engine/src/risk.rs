@@ -491,7 +491,20 @@ impl Gate {
                 | CommandCode::StrategyDisable
                 | CommandCode::StrategyEnable
                 | CommandCode::Stop
-                | CommandCode::AcceptBalances,
+                | CommandCode::AcceptBalances
+                | CommandCode::Kill
+                | CommandCode::Trip
+                | CommandCode::Approve
+                | CommandCode::Rearm
+                | CommandCode::Pause
+                | CommandCode::Continue
+                | CommandCode::LimitSet
+                | CommandCode::OrderNew
+                | CommandCode::OrderCancel
+                | CommandCode::Flatten
+                | CommandCode::Confirm
+                | CommandCode::Acknowledge
+                | CommandCode::Alive,
             )
             | None => return,
         };

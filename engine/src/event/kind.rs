@@ -10,7 +10,7 @@
 //!  6 report             ReportCode   last price       last quantity     order id       venue code
 //!  7 report detail      FeeCode      cum. quantity    fee***            execution id   -
 //!  8 clock              -            -                -                 -              -
-//!  9 command            CommandCode  -                -                 order id       strategy
+//!  9 command*6          CommandCode  parameter        parameter         command number target
 //! 10 session start      Mode         -                -                 session number format
 //! 11 session end        reason       -                -                 session number -
 //! 12 text (run)         TextTopic    [ 28 bytes of text; `instrument` holds how many ]
@@ -49,12 +49,20 @@
 //! 87 difference         which****    ours             the venue's       order id**     venue
 //! 88 send pull          PullReason   -                -                 pull number    venue
 //! 89 baseline           BalanceCode  the one before   not our doing     asset number   venue
+//! 90 breaker*7          BreakerState*  measured       limit             trip number    scope
+//! 91 kill               KillPhase    orders cancelled orders + positions left  elapsed ns  scope
+//! 92 limit              limit key    before           now               command number -
+//! 93 alert              rule or metric  measured      limit             -              percent reached, 0 soft
+//! 94 monitor            metric       value            second value      -              -
+//! 95 answer             CommandCode  AnswerCode       detail            command number target of the command
 //! ```
 //! `OrderState*`: new state in the low byte, the state before it in the high byte. `order id**`: ours; the
 //! venue's own with [`super::flags::STRANGER`]. `fee***`: in the unit that `FeeCode` names. `which****`:
 //! `DifferenceCode`; of a balance `order id` is the asset number. `connection*****`: without an instrument
 //! (`NO_INSTRUMENT`) the state is that of one connection, and this is its number from 1; with an instrument
-//! it is 0, and the state is that of the instrument's stream.
+//! it is 0, and the state is that of the instrument's stream. `command*6`: `source` is the operator, 0 the
+//! engine's own supervisor; the words of each command stand at [`super::CommandCode`]; `command number` 0 is not
+//! answered. `breaker*7`: `source` is the [`super::TripReason`]. Scopes are packed by [`super::Scope`].
 
 use bytemuck::{Pod, Zeroable};
 
@@ -161,6 +169,18 @@ kinds! {
     SEND_PULL = 88 "send-pull";
     /// What of a balance is not the engine's doing.
     BASELINE = 89 "baseline";
+    /// A scope changed what it lets pass.
+    BREAKER = 90 "breaker";
+    /// Progress of a kill or a flatten.
+    KILL = 91 "kill";
+    /// A limit was changed by a command.
+    LIMIT = 92 "limit";
+    /// Part of a limit is used up, or a soft limit is passed. Nothing is refused by it.
+    ALERT = 93 "alert";
+    /// A figure of the post-trade monitor.
+    MONITOR = 94 "monitor";
+    /// What became of a command.
+    ANSWER = 95 "answer";
 }
 
 /// First code of decisions; everything below is inbound.

@@ -70,6 +70,33 @@ pub enum CommandCode {
     /// What the venue in `tag` (0: every venue) said last of its balances is right: the differences are
     /// not the engine's doing.
     AcceptBalances = 9,
+    /// Block, cancel, flatten (`quantity` 1; 0 only cancels) and latch the scope in `tag`.
+    Kill = 10,
+    /// Trip the breaker of the scope in `tag` to SAFE.
+    Trip = 11,
+    /// Approve the recovery of the trip whose number is in `price`, scope in `tag`.
+    Approve = 12,
+    /// Lift the kill whose trip number is in `price`, scope in `tag`; `quantity` 1 begins a new equity peak.
+    Rearm = 13,
+    /// No new orders in the scope in `tag` until `Continue`; working orders are cancelled.
+    Pause = 14,
+    /// End the pause of the scope in `tag`.
+    Continue = 15,
+    /// Set the limit whose key is in `tag` to `quantity`; `instrument` or the strategy in `price` (-1: none) says whose.
+    LimitSet = 16,
+    /// A manual order: `instrument`, `price`, `quantity`, flags of an intent, terms in `tag` (low half) and the strategy
+    /// whose position it is (high half; 65535: the operator's own).
+    OrderNew = 17,
+    /// Cancel the order whose id is in `quantity`.
+    OrderCancel = 18,
+    /// Close the positions of the scope in `tag` without a latch.
+    Flatten = 19,
+    /// A second person confirms the command whose number is in `price`.
+    Confirm = 20,
+    /// An alarm (number in `price`) was seen by a person. Only journaled.
+    Acknowledge = 21,
+    /// The dead-man timer starts anew.
+    Alive = 22,
 }
 
 impl CommandCode {
@@ -85,6 +112,19 @@ impl CommandCode {
             7 => Some(CommandCode::ThreadDead),
             8 => Some(CommandCode::Stop),
             9 => Some(CommandCode::AcceptBalances),
+            10 => Some(CommandCode::Kill),
+            11 => Some(CommandCode::Trip),
+            12 => Some(CommandCode::Approve),
+            13 => Some(CommandCode::Rearm),
+            14 => Some(CommandCode::Pause),
+            15 => Some(CommandCode::Continue),
+            16 => Some(CommandCode::LimitSet),
+            17 => Some(CommandCode::OrderNew),
+            18 => Some(CommandCode::OrderCancel),
+            19 => Some(CommandCode::Flatten),
+            20 => Some(CommandCode::Confirm),
+            21 => Some(CommandCode::Acknowledge),
+            22 => Some(CommandCode::Alive),
             _ => None,
         }
     }
@@ -101,6 +141,19 @@ impl CommandCode {
             CommandCode::ThreadDead => "thread-dead",
             CommandCode::Stop => "stop",
             CommandCode::AcceptBalances => "accept-balances",
+            CommandCode::Kill => "kill",
+            CommandCode::Trip => "trip",
+            CommandCode::Approve => "approve",
+            CommandCode::Rearm => "rearm",
+            CommandCode::Pause => "pause",
+            CommandCode::Continue => "continue",
+            CommandCode::LimitSet => "limit-set",
+            CommandCode::OrderNew => "order-new",
+            CommandCode::OrderCancel => "order-cancel",
+            CommandCode::Flatten => "flatten",
+            CommandCode::Confirm => "confirm",
+            CommandCode::Acknowledge => "acknowledge",
+            CommandCode::Alive => "alive",
         }
     }
 }
@@ -115,6 +168,8 @@ pub enum TextTopic {
     Build = 2,
     /// Where the input comes from (capture name and hash, seed).
     Input = 3,
+    /// Who gave the command that follows, and why: one JSON object.
+    Command = 4,
 }
 
 /// Start of session number `session` in `mode`.

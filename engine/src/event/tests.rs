@@ -54,3 +54,35 @@ fn order_terms_survive_their_code_and_unknown_codes_are_refused() {
     assert_eq!(OrderTerms::from_code(0), None);
     assert_eq!(OrderTerms::from_code(OrderTerms::LIMIT_IOC.code()), Some(OrderTerms::LIMIT_IOC));
 }
+
+#[test]
+fn a_scope_survives_its_tag_and_no_other_tag_is_a_scope() {
+    let scopes = [
+        Scope::All,
+        Scope::Venue(1),
+        Scope::Venue(255),
+        Scope::Strategy(0),
+        Scope::Strategy(65_535),
+        Scope::Instrument(0),
+        Scope::Instrument(1_023),
+    ];
+    for scope in scopes {
+        assert_eq!(Scope::from_tag(scope.tag()), Some(scope));
+    }
+    for tag in [1, 0xffff, (1 << 16) | 256, 4 << 16, 1 << 24, u32::MAX] {
+        assert_eq!(Scope::from_tag(tag), None, "{tag:#x}");
+    }
+}
+
+#[test]
+fn every_command_has_a_number_and_a_name_of_its_own() {
+    let known: Vec<CommandCode> = (0..=u16::MAX).filter_map(CommandCode::from_code).collect();
+    assert_eq!(known.len(), 22);
+    let mut names: Vec<&str> = known.iter().map(|code| code.name()).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), known.len());
+    for code in known {
+        assert_eq!(CommandCode::from_code(code as u16), Some(code));
+    }
+}

@@ -4,9 +4,9 @@
 //!   inbound event
 //!      |  1. gets its sequence and its place in the core ring
 //!      v
-//!   [ feed ] -> [ strategy ] -> [ risk ] -> [ oms ] -> [ ledger ] -> [ reconcile ] -> [ gateway ]
-//!      ^                                                                                   |
-//!      +--- 2. every cursor runs until nothing new is left --------------------------------+
+//!   [ feed ] -> [ strategy ] -> [ control ] -> [ risk ] -> [ oms ] -> [ ledger ] -> [ reconcile ] -> [ gateway ]
+//!      ^                                                                                                  |
+//!      +--- 2. every cursor runs until nothing new is left -----------------------------------------------+
 //!      |
 //!      |  3. every new slot, input and decision alike, is recorded (journal, or comparison in replay)
 //!      v
@@ -28,6 +28,7 @@ pub mod replay;
 #[cfg(test)]
 mod tests;
 
+use crate::control::{Chunk, Control, ControlConfig};
 use crate::event::{Event, Kind, Mode, flags};
 use crate::feed::{Feed, FeedConfig};
 use crate::gateway::{Gateway, Outlet};
@@ -57,6 +58,8 @@ pub struct PipelineConfig {
     pub feed: FeedConfig,
     /// Risk limits.
     pub limits: Limits,
+    /// Control stage.
+    pub control: ControlConfig,
     /// Slots for orders (power of two).
     pub order_count_max: usize,
     /// Outbound events that may wait for the journal or the outbound ring.
@@ -103,24 +106,26 @@ pub struct Edges<'a, R, O, P> {
     pub probe: &'a mut P,
 }
 
-const STAGE_COUNT: usize = 7;
+const STAGE_COUNT: usize = 8;
 
 // Bits of the stages in `LISTENERS`, and their cursors' indices, in the order of the flow.
 const FEED: usize = 0;
 const HOST: usize = 1;
-const GATE: usize = 2;
-const OMS: usize = 3;
-const LEDGER: usize = 4;
-const RECONCILE: usize = 5;
-const GATEWAY: usize = 6;
+const CONTROL: usize = 2;
+const GATE: usize = 3;
+const OMS: usize = 4;
+const LEDGER: usize = 5;
+const RECONCILE: usize = 6;
+const GATEWAY: usize = 7;
 
-/// By code of the kind: which stages look at it. One load answers for all seven.
-const LISTENERS: [u8; 256] = listeners();
+/// By code of the kind: which stages look at it. One load answers for all of them.
+const LISTENERS: [u16; 256] = listeners();
 
-const fn listeners() -> [u8; 256] {
+const fn listeners() -> [u16; 256] {
     let interests = [
         Feed::INTEREST,
         Host::INTEREST,
+        Control::INTEREST,
         Gate::INTEREST,
         Oms::INTEREST,
         Ledger::INTEREST,
@@ -150,6 +155,7 @@ pub struct Pipeline {
     market: Market,
     feed: Feed,
     host: Host,
+    control: Control,
     gate: Gate,
     oms: Oms,
     ledger: Ledger,
@@ -186,6 +192,12 @@ impl Pipeline {
             market: Market::new(instruments.count()),
             feed: Feed::new(config.feed, &instruments),
             host: Host::new(strategies, instruments.clone()),
+            control: Control::new(
+                config.control,
+                chunks(&config.limits, instruments.count()),
+                instruments.clone(),
+                strategy_count,
+            ),
             gate: Gate::new(
                 config.limits,
                 instruments.clone(),
@@ -259,9 +271,12 @@ impl Pipeline {
             self.run_stages(&mut cursors, probe);
             // The feed's cursor stood at the head when the round began: it is behind as long as any
             // stage of that round added something, which the stages before that one have still to see.
-            if cursors[FEED] == self.ring.head() {
-                break;
+            if cursors[FEED] != self.ring.head() {
+                continue;
             }
+            // A command is answered when everything that follows from it is known.
+            let Some(command) = self.control.take_due() else { break };
+            self.control.settle(&mut Emitter::new(&mut self.ring, &command));
         }
         debug_assert!(cursors.iter().all(|cursor| *cursor == self.ring.head()));
     }
@@ -279,20 +294,25 @@ impl Pipeline {
             self.host.apply(&event, &self.market, &mut Emitter::new(&mut self.ring, &event));
         }
         probe.mark(Hop::Strategy);
-        // 3. Whether they may.
+        // 3. What operators command, what trips, what is closed by force.
+        while let Some(event) = next(CONTROL, cursors, &self.ring) {
+            let mut out = Emitter::new(&mut self.ring, &event);
+            self.control.apply(&event, &self.market, &mut out);
+        }
+        // 4. Whether they may.
         while let Some(event) = next(GATE, cursors, &self.ring) {
             self.gate.apply(&event, &self.market, &mut Emitter::new(&mut self.ring, &event));
         }
         probe.mark(Hop::Risk);
-        // 4. Orders and what became of them.
+        // 5. Orders and what became of them.
         while let Some(event) = next(OMS, cursors, &self.ring) {
             self.oms.apply(&event, &mut Emitter::new(&mut self.ring, &event));
         }
-        // 5. Positions and money.
+        // 6. Positions and money.
         while let Some(event) = next(LEDGER, cursors, &self.ring) {
             self.ledger.apply(&event, &mut Emitter::new(&mut self.ring, &event));
         }
-        // 6. Whether the venue agrees.
+        // 7. Whether the venue agrees.
         while let Some(event) = next(RECONCILE, cursors, &self.ring) {
             self.reconcile.apply(&event, &mut Emitter::new(&mut self.ring, &event));
         }
@@ -300,7 +320,7 @@ impl Pipeline {
             self.reconcile.settle(&mut Emitter::new(&mut self.ring, &event));
         }
         probe.mark(Hop::Oms);
-        // 7. What leaves.
+        // 8. What leaves.
         while let Some(event) = next(GATEWAY, cursors, &self.ring) {
             self.gateway.apply(&event, &mut Emitter::new(&mut self.ring, &event));
         }
@@ -376,8 +396,11 @@ impl Pipeline {
         hash = mix(hash, self.gate.digest());
         hash = mix(hash, self.oms.digest());
         hash = mix(hash, self.ledger.digest());
-        // Journals of engines without links hold hashes without it.
-        if self.reconcile.is_active() { mix(hash, self.reconcile.digest()) } else { hash }
+        // Journals of engines without links, or from before the control stage, hold hashes without them.
+        if self.reconcile.is_active() {
+            hash = mix(hash, self.reconcile.digest());
+        }
+        if self.control.is_active() { mix(hash, self.control.digest()) } else { hash }
     }
 
     /// Sequence of the last record.
@@ -425,6 +448,11 @@ impl Pipeline {
         &self.host
     }
 
+    /// Breakers and kills, for reports.
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+
     /// Risk gate, for reports.
     pub fn gate(&self) -> &Gate {
         &self.gate
@@ -449,6 +477,19 @@ impl Pipeline {
     pub fn gateway(&self) -> &Gateway {
         &self.gateway
     }
+}
+
+/// What the gate lets pass of one order, for whoever closes positions in pieces.
+fn chunks(limits: &Limits, instrument_count: usize) -> Vec<Option<Chunk>> {
+    let mut chunks = vec![None; instrument_count];
+    for (chunk, limits) in chunks.iter_mut().zip(&limits.instruments) {
+        *chunk = limits.as_ref().map(|limits| Chunk {
+            quantity_max: limits.order_quantity_max,
+            notional_max: limits.order_notional_max.0,
+            collar_bps: limits.collar_bps,
+        });
+    }
+    chunks
 }
 
 fn oms_times(config: &PipelineConfig) -> OmsTimes {
@@ -487,6 +528,7 @@ impl State for Pipeline {
         self.market.save(out);
         self.feed.save(out);
         self.host.save(out);
+        self.control.save(out);
         self.gate.save(out);
         self.oms.save(out);
         self.ledger.save(out);
@@ -504,6 +546,7 @@ impl State for Pipeline {
         self.market.load(from)?;
         self.feed.load(from)?;
         self.host.load(from)?;
+        self.control.load(from)?;
         self.gate.load(from)?;
         self.oms.load(from)?;
         self.ledger.load(from)?;

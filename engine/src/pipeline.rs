@@ -4,9 +4,9 @@
 //!   inbound event
 //!      |  1. gets its sequence and its place in the core ring
 //!      v
-//!   [ feed ] -> [ strategy ] -> [ risk ] -> [ oms ] -> [ ledger ] -> [ reconcile ] -> [ gateway ]
-//!      ^                                                                                   |
-//!      +--- 2. every cursor runs until nothing new is left --------------------------------+
+//!   [ feed ] -> [ strategy ] -> [ risk ] -> [ oms ] -> [ ledger ] -> [ monitor ] -> [ reconcile ] -> [ gateway ]
+//!      ^                                                                                                  |
+//!      +--- 2. every cursor runs until nothing new is left -----------------------------------------------+
 //!      |
 //!      |  3. every new slot, input and decision alike, is recorded (journal, or comparison in replay)
 //!      v
@@ -34,6 +34,7 @@ use crate::gateway::{Gateway, Outlet};
 use crate::instrument::InstrumentTable;
 use crate::ledger::Ledger;
 use crate::market::Market;
+use crate::monitor::{Monitor, MonitorConfig};
 use crate::oms::{Oms, OmsConfig, OmsTimes};
 use crate::reconcile::{Reconcile, ReconcileConfig};
 use crate::ring::{Emitter, Ring};
@@ -65,6 +66,8 @@ pub struct PipelineConfig {
     pub query_interval_ns: u64,
     /// Reconciler: which venues have a link, and how often they are compared.
     pub reconcile: ReconcileConfig,
+    /// Post-trade monitor; its default is inactive.
+    pub monitor: MonitorConfig,
     /// A state hash is recorded after this many inbound events (power of two).
     pub state_hash_interval: u64,
 }
@@ -103,7 +106,7 @@ pub struct Edges<'a, R, O, P> {
     pub probe: &'a mut P,
 }
 
-const STAGE_COUNT: usize = 7;
+const STAGE_COUNT: usize = 8;
 
 // Bits of the stages in `LISTENERS`, and their cursors' indices, in the order of the flow.
 const FEED: usize = 0;
@@ -111,19 +114,21 @@ const HOST: usize = 1;
 const GATE: usize = 2;
 const OMS: usize = 3;
 const LEDGER: usize = 4;
-const RECONCILE: usize = 5;
-const GATEWAY: usize = 6;
+const MONITOR: usize = 5;
+const RECONCILE: usize = 6;
+const GATEWAY: usize = 7;
 
-/// By code of the kind: which stages look at it. One load answers for all seven.
-const LISTENERS: [u8; 256] = listeners();
+/// By code of the kind: which stages look at it. One load answers for all of them.
+const LISTENERS: [u16; 256] = listeners();
 
-const fn listeners() -> [u8; 256] {
+const fn listeners() -> [u16; 256] {
     let interests = [
         Feed::INTEREST,
         Host::INTEREST,
         Gate::INTEREST,
         Oms::INTEREST,
         Ledger::INTEREST,
+        Monitor::INTEREST,
         Reconcile::INTEREST,
         Gateway::INTEREST,
     ];
@@ -153,6 +158,7 @@ pub struct Pipeline {
     gate: Gate,
     oms: Oms,
     ledger: Ledger,
+    monitor: Monitor,
     reconcile: Reconcile,
     gateway: Gateway,
     instruments: InstrumentTable,
@@ -194,6 +200,7 @@ impl Pipeline {
             ),
             oms: Oms::new(oms),
             ledger: Ledger::new(strategy_count, instruments.clone()),
+            monitor: Monitor::new(config.monitor, instruments.clone(), strategy_count),
             reconcile: Reconcile::new(config.reconcile, instruments.clone()),
             gateway: if has_links { gateway.with_reads() } else { gateway },
             instruments,
@@ -292,7 +299,11 @@ impl Pipeline {
         while let Some(event) = next(LEDGER, cursors, &self.ring) {
             self.ledger.apply(&event, &mut Emitter::new(&mut self.ring, &event));
         }
-        // 6. Whether the venue agrees.
+        // 6. What it came to.
+        while let Some(event) = next(MONITOR, cursors, &self.ring) {
+            self.monitor.apply(&event, &self.market, &mut Emitter::new(&mut self.ring, &event));
+        }
+        // 7. Whether the venue agrees.
         while let Some(event) = next(RECONCILE, cursors, &self.ring) {
             self.reconcile.apply(&event, &mut Emitter::new(&mut self.ring, &event));
         }
@@ -300,7 +311,7 @@ impl Pipeline {
             self.reconcile.settle(&mut Emitter::new(&mut self.ring, &event));
         }
         probe.mark(Hop::Oms);
-        // 7. What leaves.
+        // 8. What leaves.
         while let Some(event) = next(GATEWAY, cursors, &self.ring) {
             self.gateway.apply(&event, &mut Emitter::new(&mut self.ring, &event));
         }
@@ -376,8 +387,14 @@ impl Pipeline {
         hash = mix(hash, self.gate.digest());
         hash = mix(hash, self.oms.digest());
         hash = mix(hash, self.ledger.digest());
-        // Journals of engines without links hold hashes without it.
-        if self.reconcile.is_active() { mix(hash, self.reconcile.digest()) } else { hash }
+        // Journals of engines without them hold hashes without them.
+        if self.reconcile.is_active() {
+            hash = mix(hash, self.reconcile.digest());
+        }
+        if self.monitor.is_active() {
+            hash = mix(hash, self.monitor.digest());
+        }
+        hash
     }
 
     /// Sequence of the last record.
@@ -440,6 +457,11 @@ impl Pipeline {
         &self.ledger
     }
 
+    /// Post-trade monitor, for reports.
+    pub fn monitor(&self) -> &Monitor {
+        &self.monitor
+    }
+
     /// Reconciler, for reports.
     pub fn reconcile(&self) -> &Reconcile {
         &self.reconcile
@@ -490,6 +512,7 @@ impl State for Pipeline {
         self.gate.save(out);
         self.oms.save(out);
         self.ledger.save(out);
+        self.monitor.save(out);
         self.reconcile.save(out);
     }
 
@@ -507,6 +530,7 @@ impl State for Pipeline {
         self.gate.load(from)?;
         self.oms.load(from)?;
         self.ledger.load(from)?;
+        self.monitor.load(from)?;
         self.reconcile.load(from)
     }
 }

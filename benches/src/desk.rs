@@ -180,6 +180,7 @@ pub fn config(limits: Limits) -> PipelineConfig {
         outbound_pending_max: 1_024,
         query_interval_ns: engine::oms::QUERY_INTERVAL_NS,
         reconcile: engine::reconcile::ReconcileConfig::default(),
+        monitor: engine::monitor::MonitorConfig::default(),
         state_hash_interval: 65_536,
     }
 }

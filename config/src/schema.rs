@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ConfigError;
+use crate::monitor::MonitorSection;
 use crate::number::Number;
 use crate::wire::WireSection;
 
@@ -30,6 +31,9 @@ pub struct Config {
     /// Risk limits. No limit means no order.
     #[serde(default)]
     pub risk: RiskSection,
+    /// The post-trade monitor; without it nothing is monitored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<MonitorSection>,
     /// Instruments.
     #[serde(default)]
     pub instrument: Vec<InstrumentSection>,

@@ -4,7 +4,7 @@
 //!   inbound event
 //!      |  1. gets its sequence and its place in the core ring
 //!      v
-//!   [ feed ] -> [ strategy ] -> [ control ] -> [ risk ] -> [ oms ] -> [ ledger ] -> [ reconcile ] -> [ gateway ]
+//!   [ feed ] -> [ strategy ] -> [ control ] -> [ risk ] -> [ oms ] -> [ ledger ] -> [ monitor ] -> [ reconcile ] -> [ gateway ]
 //!      ^                                                                                                  |
 //!      +--- 2. every cursor runs until nothing new is left -----------------------------------------------+
 //!      |
@@ -35,6 +35,7 @@ use crate::gateway::{Gateway, Outlet};
 use crate::instrument::InstrumentTable;
 use crate::ledger::Ledger;
 use crate::market::Market;
+use crate::monitor::{Monitor, MonitorConfig};
 use crate::oms::{Oms, OmsConfig, OmsTimes};
 use crate::reconcile::{Reconcile, ReconcileConfig};
 use crate::ring::{Emitter, Ring};
@@ -68,6 +69,8 @@ pub struct PipelineConfig {
     pub query_interval_ns: u64,
     /// Reconciler: which venues have a link, and how often they are compared.
     pub reconcile: ReconcileConfig,
+    /// Post-trade monitor; its default is inactive.
+    pub monitor: MonitorConfig,
     /// A state hash is recorded after this many inbound events (power of two).
     pub state_hash_interval: u64,
 }
@@ -106,7 +109,7 @@ pub struct Edges<'a, R, O, P> {
     pub probe: &'a mut P,
 }
 
-const STAGE_COUNT: usize = 8;
+const STAGE_COUNT: usize = 9;
 
 // Bits of the stages in `LISTENERS`, and their cursors' indices, in the order of the flow.
 const FEED: usize = 0;
@@ -115,8 +118,9 @@ const CONTROL: usize = 2;
 const GATE: usize = 3;
 const OMS: usize = 4;
 const LEDGER: usize = 5;
-const RECONCILE: usize = 6;
-const GATEWAY: usize = 7;
+const MONITOR: usize = 6;
+const RECONCILE: usize = 7;
+const GATEWAY: usize = 8;
 
 /// By code of the kind: which stages look at it. One load answers for all of them.
 const LISTENERS: [u16; 256] = listeners();
@@ -129,6 +133,7 @@ const fn listeners() -> [u16; 256] {
         Gate::INTEREST,
         Oms::INTEREST,
         Ledger::INTEREST,
+        Monitor::INTEREST,
         Reconcile::INTEREST,
         Gateway::INTEREST,
     ];
@@ -159,6 +164,7 @@ pub struct Pipeline {
     gate: Gate,
     oms: Oms,
     ledger: Ledger,
+    monitor: Monitor,
     reconcile: Reconcile,
     gateway: Gateway,
     instruments: InstrumentTable,
@@ -206,6 +212,7 @@ impl Pipeline {
             ),
             oms: Oms::new(oms),
             ledger: Ledger::new(strategy_count, instruments.clone()),
+            monitor: Monitor::new(config.monitor, instruments.clone(), strategy_count),
             reconcile: Reconcile::new(config.reconcile, instruments.clone()),
             gateway: if has_links { gateway.with_reads() } else { gateway },
             instruments,
@@ -312,7 +319,11 @@ impl Pipeline {
         while let Some(event) = next(LEDGER, cursors, &self.ring) {
             self.ledger.apply(&event, &mut Emitter::new(&mut self.ring, &event));
         }
-        // 7. Whether the venue agrees.
+        // 7. What it came to.
+        while let Some(event) = next(MONITOR, cursors, &self.ring) {
+            self.monitor.apply(&event, &self.market, &mut Emitter::new(&mut self.ring, &event));
+        }
+        // 8. Whether the venue agrees.
         while let Some(event) = next(RECONCILE, cursors, &self.ring) {
             self.reconcile.apply(&event, &mut Emitter::new(&mut self.ring, &event));
         }
@@ -320,7 +331,7 @@ impl Pipeline {
             self.reconcile.settle(&mut Emitter::new(&mut self.ring, &event));
         }
         probe.mark(Hop::Oms);
-        // 8. What leaves.
+        // 9. What leaves.
         while let Some(event) = next(GATEWAY, cursors, &self.ring) {
             self.gateway.apply(&event, &mut Emitter::new(&mut self.ring, &event));
         }
@@ -396,11 +407,17 @@ impl Pipeline {
         hash = mix(hash, self.gate.digest());
         hash = mix(hash, self.oms.digest());
         hash = mix(hash, self.ledger.digest());
-        // Journals of engines without links, or from before the control stage, hold hashes without them.
+        // Journals of engines without them hold hashes without them.
         if self.reconcile.is_active() {
             hash = mix(hash, self.reconcile.digest());
         }
-        if self.control.is_active() { mix(hash, self.control.digest()) } else { hash }
+        if self.control.is_active() {
+            hash = mix(hash, self.control.digest());
+        }
+        if self.monitor.is_active() {
+            hash = mix(hash, self.monitor.digest());
+        }
+        hash
     }
 
     /// Sequence of the last record.
@@ -468,6 +485,11 @@ impl Pipeline {
         &self.ledger
     }
 
+    /// Post-trade monitor, for reports.
+    pub fn monitor(&self) -> &Monitor {
+        &self.monitor
+    }
+
     /// Reconciler, for reports.
     pub fn reconcile(&self) -> &Reconcile {
         &self.reconcile
@@ -532,6 +554,7 @@ impl State for Pipeline {
         self.gate.save(out);
         self.oms.save(out);
         self.ledger.save(out);
+        self.monitor.save(out);
         self.reconcile.save(out);
     }
 
@@ -550,6 +573,7 @@ impl State for Pipeline {
         self.gate.load(from)?;
         self.oms.load(from)?;
         self.ledger.load(from)?;
+        self.monitor.load(from)?;
         self.reconcile.load(from)
     }
 }

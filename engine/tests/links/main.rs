@@ -87,6 +87,7 @@ fn pipeline(seed: u64, stale_order_ns: u64) -> Pipeline {
             sweep_interval_ns: 100 * MS_NS,
             ..ReconcileConfig::default()
         },
+        monitor: engine::monitor::MonitorConfig::default(),
         state_hash_interval: 64,
     };
     Pipeline::new(config, table(), vec![Box::new(Gambler::new(seed, ACTION_COUNT))])

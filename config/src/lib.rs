@@ -7,6 +7,7 @@
 
 pub mod key;
 pub mod number;
+pub mod operator;
 pub mod schema;
 #[cfg(test)]
 mod tests;

@@ -62,6 +62,7 @@ pub fn limits_of(instrument_count: usize) -> Limits {
             gross_notional_max: currency(100_000_000),
             day_start_ns_utc: 0,
         }),
+        ..Limits::none()
     }
 }
 

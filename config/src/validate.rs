@@ -7,7 +7,7 @@ use engine::instrument::{FEE_RATE_SCALE, Instrument, InstrumentTable, Venue};
 use engine::money::{DecimalError, Money};
 use engine::oms::LIVE_COUNT_MAX;
 use engine::pipeline::PipelineConfig;
-use engine::risk::{AccountLimits, InstrumentLimits, Limits};
+use engine::risk::{AccountLimits, Controls, InstrumentLimits, Limits};
 
 use crate::schema::{AccountLimitsSection, Config, InstrumentLimitsSection, InstrumentSection};
 use crate::{ConfigError, Number};
@@ -183,7 +183,7 @@ impl Config {
             Some(section) => Some(account_limits(section, origin)?),
             None => None,
         };
-        let limits = Limits { instruments, account };
+        let limits = Limits { instruments, account, controls: Controls::default() };
         if let Some(account) = &self.risk.account
             && LIVE_COUNT_MAX < usize::try_from(account.orders_open_max).unwrap_or(usize::MAX)
         {

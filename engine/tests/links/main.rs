@@ -63,7 +63,7 @@ fn limits() -> Limits {
         gross_notional_max: money(9_000_000),
         day_start_ns_utc: 0,
     };
-    Limits { instruments: vec![Some(instrument)], account: Some(account) }
+    Limits { instruments: vec![Some(instrument)], account: Some(account), ..Limits::none() }
 }
 
 fn pipeline(seed: u64, stale_order_ns: u64) -> Pipeline {

@@ -8,6 +8,7 @@
 pub mod key;
 pub mod monitor;
 pub mod number;
+pub mod operator;
 pub mod schema;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::ConfigError;
 use crate::monitor::MonitorSection;
 use crate::number::Number;
+use crate::operator::{OperatorSection, OperatorSocketSection};
 use crate::wire::WireSection;
 
 /// A whole configuration.
@@ -40,6 +41,12 @@ pub struct Config {
     /// Strategies, in the order of their numbers.
     #[serde(default)]
     pub strategy: Vec<StrategySection>,
+    /// The operator socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator_socket: Option<OperatorSocketSection>,
+    /// Who may give commands, in the order of their numbers from 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operator: Vec<OperatorSection>,
 }
 
 /// `[engine]`

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ConfigError;
+use crate::audit::AuditSection;
 use crate::number::Number;
 use crate::wire::WireSection;
 
@@ -30,6 +31,9 @@ pub struct Config {
     /// Risk limits. No limit means no order.
     #[serde(default)]
     pub risk: RiskSection,
+    /// Signed checkpoints of the journal; without it nothing is signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit: Option<AuditSection>,
     /// Instruments.
     #[serde(default)]
     pub instrument: Vec<InstrumentSection>,

@@ -23,6 +23,8 @@ pub mod code {
     pub const LINK: &str = "link-changed";
     /// The system could not read.
     pub const UNREADABLE: &str = "unreadable";
+    /// Something else that the journal's own verification found.
+    pub const OTHER: &str = "journal-damaged";
     /// The records end before what the disk had confirmed.
     pub const TRUNCATED: &str = "tail-truncated";
     /// The journal says that it is signed, and there is no checkpoint.

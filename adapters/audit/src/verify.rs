@@ -154,8 +154,9 @@ fn tell_journal(found: &journal::VerifyReport, report: &mut AuditReport) {
             What::Chain(_) => code::CHAIN,
             What::Tampered => code::RECORDS_CHANGED,
             What::Link => code::LINK,
-            // Io, and what later versions of the journal may find.
-            _ => code::UNREADABLE,
+            What::Io(_) => code::UNREADABLE,
+            // What later versions of the journal may find.
+            _ => code::OTHER,
         };
         let place =
             format!("{} offset {} record {}", damage.path.display(), damage.offset, damage.sequence);

@@ -4,11 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use audit::{Anchor, Keeper, KeeperError, KeeperSettings};
+use audit::{Anchor, Keeper, KeeperSettings};
 use config::audit::AuditSection;
 
 use super::beside::{Body, Context, Job, Life, Loss};
-use crate::{exit, session};
 
 /// Pause between two looks at the chain, which grows about once a second.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -32,15 +31,8 @@ pub(crate) fn job(context: &Context<'_>) -> anyhow::Result<Option<Job>> {
         interval_ns: u64::from(section.interval_s) * 1_000_000_000,
         interval_records: section.interval_records,
     };
-    let keeper = Keeper::open(settings, context.clock.now_ns()).map_err(|error| {
-        let code = match &error {
-            KeeperError::Disagrees { .. } | KeeperError::Foreign(_) | KeeperError::Chain(_) => {
-                exit::DAMAGED
-            }
-            _ => exit::USAGE,
-        };
-        anyhow!(session::Coded::new(code, format!("audit: {error}")))
-    })?;
+    let keeper = Keeper::open(settings, context.clock.now_ns())
+        .map_err(|error| crate::audit_command::coded(&error))?;
     let body: Body = Box::new(|life| follow(keeper, life));
     Ok(Some(Job { name: "audit", loss: Loss::GoesOn, body }))
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ConfigError;
+use crate::audit::AuditSection;
 use crate::monitor::MonitorSection;
 use crate::number::Number;
 use crate::operator::{OperatorSection, OperatorSocketSection};
@@ -35,6 +36,9 @@ pub struct Config {
     /// The post-trade monitor; without it nothing is monitored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monitor: Option<MonitorSection>,
+    /// Signed checkpoints of the journal; without it nothing is signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit: Option<AuditSection>,
     /// Instruments.
     #[serde(default)]
     pub instrument: Vec<InstrumentSection>,

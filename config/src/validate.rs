@@ -63,6 +63,7 @@ impl Config {
         self.validate_journal(origin)?;
         self.validate_wire(origin)?;
         self.validate_operators(origin)?;
+        self.validate_audit(origin)?;
         let instruments = self.instruments(origin)?;
         self.limits(&instruments, origin)?;
         self.monitor(origin)?;

@@ -42,7 +42,9 @@ use crate::market::Market;
 use crate::ring::Emitter;
 use crate::state::mix;
 
-pub use settings::{Action, COUNT_MAX, Chunk, ControlConfig, HoldLimits, KillTimes, Trigger, Triggers};
+pub use settings::{
+    Action, COUNT_MAX, Chunk, ControlConfig, HoldLimits, KillTimes, Trigger, Triggers,
+};
 
 use breaker::Breakers;
 use command::{Desk, WAITING_COUNT_MAX};
@@ -209,7 +211,8 @@ impl Control {
             Action::Kill => BreakerState::Killed,
         };
         // The same cause again, not approved yet: only the quiet period begins anew.
-        let is_repeated = breaker.state == state && breaker.reason == reason && !breaker.is_approved;
+        let is_repeated =
+            breaker.state == state && breaker.reason == reason && !breaker.is_approved;
         if state < breaker.state || is_repeated || breaker.state == BreakerState::Killed {
             return false;
         }
@@ -312,8 +315,8 @@ impl Control {
             Scope::Strategy(source),
             Scope::Instrument(event.instrument),
         ];
-        let is_overtaken = scopes.into_iter().filter_map(|scope| self.breakers.index(scope)).any(
-            |index| {
+        let is_overtaken =
+            scopes.into_iter().filter_map(|scope| self.breakers.index(scope)).any(|index| {
                 let breaker = self.breakers.get(index);
                 let is_held = match breaker.told {
                     BreakerState::Normal => false,
@@ -321,8 +324,7 @@ impl Control {
                     BreakerState::Killed => true,
                 };
                 is_held && intent < breaker.told_sequence
-            },
-        );
+            });
         if is_overtaken && !event.has(flags::OPERATOR) {
             let mut cancel = Event::new(Kind::INTENT_CANCEL);
             cancel.instrument = event.instrument;

@@ -35,8 +35,8 @@ use crate::event::kind::KindSet;
 use crate::event::order::{Execution, execution};
 use crate::event::session::strategy_state::DISABLED;
 use crate::event::{
-    CommandCode, Event, FeeCode, KillPhase, Kind, NO_STRATEGY, OrderState,
-    OrderTerms, ReportCode, flags,
+    CommandCode, Event, FeeCode, KillPhase, Kind, NO_STRATEGY, OrderState, OrderTerms, ReportCode,
+    flags,
 };
 use crate::ids;
 use crate::instrument::{InstrumentTable, VENUE_COUNT_MAX, Venue};

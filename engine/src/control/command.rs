@@ -72,8 +72,8 @@ impl Desk {
         let (code, target) = (open.command.code, open.command.tag);
         let is_command = |wanted: CommandCode| code == wanted as u16;
         let is_told = event.tag == u32::from(code);
-        let is_switch = is_command(CommandCode::StrategyEnable)
-            || is_command(CommandCode::StrategyDisable);
+        let is_switch =
+            is_command(CommandCode::StrategyEnable) || is_command(CommandCode::StrategyDisable);
         if event.kind == Kind::RISK_STATE && is_told {
             self.note((AnswerCode::Done, i64::from(event.code)));
         } else if event.kind == Kind::STRATEGY_STATE
@@ -82,7 +82,8 @@ impl Desk {
         {
             self.note((AnswerCode::Done, i64::from(event.code)));
         } else if event.kind == Kind::REFUSED {
-            let is_resume = is_command(CommandCode::Resume) && is_told && event.source == NO_STRATEGY;
+            let is_resume =
+                is_command(CommandCode::Resume) && is_told && event.source == NO_STRATEGY;
             let is_order = is_command(CommandCode::OrderNew)
                 && event.has(flags::OPERATOR)
                 && event.tag == MANUAL_TAG;
@@ -125,9 +126,9 @@ impl Desk {
     }
 
     pub(super) fn digest(&self) -> u64 {
-        self.waiting.iter().fold(0, |hash, (command, until_ns)| {
-            mix(mix(hash, command.id), *until_ns)
-        })
+        self.waiting
+            .iter()
+            .fold(0, |hash, (command, until_ns)| mix(mix(hash, command.id), *until_ns))
     }
 }
 
@@ -419,11 +420,8 @@ impl Control {
     /// Commands that waited too long for a second person.
     pub(super) fn expire_waiting(&mut self, is_every: bool, out: &mut Emitter<'_>) {
         let now_ns = out.time_ns();
-        while let Some(at) = self
-            .desk
-            .waiting
-            .iter()
-            .position(|(_, until_ns)| is_every || *until_ns <= now_ns)
+        while let Some(at) =
+            self.desk.waiting.iter().position(|(_, until_ns)| is_every || *until_ns <= now_ns)
         {
             let (command, _) = self.desk.waiting.remove(at);
             self.answer(&command, (AnswerCode::Expired, 0), out);
@@ -490,4 +488,3 @@ impl Control {
         out.emit(answer);
     }
 }
-

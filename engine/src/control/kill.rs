@@ -274,9 +274,8 @@ impl Control {
 
     /// A row waits until the orders of its scope are gone, unless that takes too long.
     fn may_close(&self, row: usize) -> bool {
-        let mut jobs = self.jobs.iter().filter(|index| {
-            self.covers(self.breakers.scope(**index), row)
-        });
+        let mut jobs =
+            self.jobs.iter().filter(|index| self.covers(self.breakers.scope(**index), row));
         jobs.all(|index| {
             let job = &self.breakers.get(*index).job;
             job.is_late || job.phase != KillPhase::Cancelling
@@ -324,8 +323,7 @@ impl Control {
             let index = self.jobs[at];
             let job = self.breakers.get(index).job;
             if 0 < job.working && job.retry_at_ns <= now_ns {
-                self.breakers.get_mut(index).job.retry_at_ns =
-                    now_ns.saturating_add(kill.retry_ns);
+                self.breakers.get_mut(index).job.retry_at_ns = now_ns.saturating_add(kill.retry_ns);
                 self.tell_job(index, KillPhase::Cancelling, out);
             }
             let elapsed_ns = now_ns.saturating_sub(job.start_ns);

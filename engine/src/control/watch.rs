@@ -384,12 +384,7 @@ impl Control {
     }
 
     /// A session begins: nothing is known of books, answers and hands at the dead-man's handle.
-    pub(super) fn session_start(
-        &mut self,
-        event: &Event,
-        market: &Market,
-        out: &mut Emitter<'_>,
-    ) {
+    pub(super) fn session_start(&mut self, event: &Event, market: &Market, out: &mut Emitter<'_>) {
         let now_ns = event.time_ns;
         let was_cut = self.watch.is_session_open;
         self.watch.is_session_open = true;

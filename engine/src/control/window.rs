@@ -45,9 +45,8 @@ impl Window {
     fn iter(&self) -> impl Iterator<Item = u64> {
         let length = self.times_ns.len();
         let start = (self.next + length).saturating_sub(self.held);
-        (start..start + self.held).filter_map(move |at| {
-            self.times_ns.get(at.checked_rem(length)?).copied()
-        })
+        (start..start + self.held)
+            .filter_map(move |at| self.times_ns.get(at.checked_rem(length)?).copied())
     }
 
     /// Hash of what is held.

@@ -8,6 +8,7 @@
 pub mod key;
 pub mod number;
 pub mod schema;
+pub mod secrets;
 #[cfg(test)]
 mod tests;
 mod validate;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ConfigError;
 use crate::number::Number;
+use crate::secrets::SecretsSection;
 use crate::wire::WireSection;
 
 /// A whole configuration.
@@ -21,6 +22,9 @@ pub struct Config {
     /// Market and orders over sockets; without it both are generated in the process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wire: Option<WireSection>,
+    /// Where keys and tokens are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<SecretsSection>,
     /// The paper venue.
     #[serde(default)]
     pub paper: PaperSection,

@@ -11,6 +11,7 @@ pub mod monitor;
 pub mod number;
 pub mod operator;
 pub mod schema;
+pub mod secrets;
 #[cfg(test)]
 mod tests;
 mod validate;

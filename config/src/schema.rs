@@ -7,6 +7,7 @@ use crate::audit::AuditSection;
 use crate::monitor::MonitorSection;
 use crate::number::Number;
 use crate::operator::{OperatorSection, OperatorSocketSection};
+use crate::secrets::SecretsSection;
 use crate::wire::WireSection;
 
 /// A whole configuration.
@@ -24,6 +25,9 @@ pub struct Config {
     /// Market and orders over sockets; without it both are generated in the process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wire: Option<WireSection>,
+    /// Where keys and tokens are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<SecretsSection>,
     /// The paper venue.
     #[serde(default)]
     pub paper: PaperSection,

@@ -10,6 +10,7 @@ pub mod key;
 pub mod monitor;
 pub mod number;
 pub mod operator;
+pub mod risk;
 pub mod schema;
 pub mod secrets;
 #[cfg(test)]
@@ -24,6 +25,8 @@ pub use schema::Config;
 pub const PROFILES: &[(&str, &str)] = &[
     ("paper", include_str!("../profiles/paper.toml")),
     ("generated", include_str!("../profiles/generated.toml")),
+    ("owner", include_str!("../profiles/owner.toml")),
+    ("starter", include_str!("../profiles/starter.toml")),
     ("backtest-spot", include_str!("../profiles/backtest-spot.toml")),
     ("backtest-usdm", include_str!("../profiles/backtest-usdm.toml")),
 ];

@@ -1,5 +1,4 @@
 //! A sample of the runs of `engine/examples/risk_runs`: no exposure above a limit, whatever a venue does.
-#![expect(dead_code, reason = "the rig is shared with the example, which reports more")]
 
 #[path = "../examples/risk_runs/rig.rs"]
 mod rig;
@@ -22,7 +21,7 @@ fn no_exposure_is_above_a_limit_but_by_what_a_hostile_venue_does_on_its_own() {
         ("executions told twice", tally.twice),
         ("fills during changes", tally.during_change),
     ] {
-        assert!(1_000 < count, "{name}: {count}");
+        assert!(500 < count, "{name}: {count}");
     }
     assert!(90 <= tally.position_highest, "limits are reached: {}", tally.position_highest);
     assert!(140_000 <= tally.gross_highest, "limits are reached: {}", tally.gross_highest);

@@ -70,7 +70,7 @@ fn main() -> ExitCode {
     println!("| largest gross, limit 150,000 | {} |", tally.gross_highest);
     println!("\n| rule | refusals |\n|---|---|");
     for rule in Rule::ALL {
-        let count = tally.refusals[rule.index()];
+        let count = tally.refusals.get(rule.index()).copied().unwrap_or(0);
         if 0 < count {
             println!("| {} | {count} |", rule.name());
         }

@@ -63,7 +63,8 @@ pub(crate) struct Tally {
     pub(crate) runs: u64,
     pub(crate) steps: u64,
     pub(crate) approvals: u64,
-    pub(crate) refusals: [u64; RULE_COUNT],
+    /// By [`Rule::index`].
+    pub(crate) refusals: Vec<u64>,
     pub(crate) fills: u64,
     pub(crate) late: u64,
     pub(crate) over: u64,
@@ -217,6 +218,7 @@ impl Run<'_> {
                 self.tally.approvals += 1;
             } else if event.kind == Kind::REFUSED {
                 let rule = Rule::from_code(event.code).expect("a refusal names its rule");
+                self.tally.refusals.resize(RULE_COUNT, 0);
                 self.tally.refusals[rule.index()] += 1;
             } else if event.kind == Kind::SEND_NEW {
                 self.sent.push(event.id);

@@ -1,10 +1,12 @@
 //! Records in words, and the life of an order told from market event to fill.
 
+mod control;
+
 use std::process::ExitCode;
 
 use anyhow::anyhow;
 use engine::event::{
-    BalanceCode, BookState, CommandCode, DifferenceCode, Event, FeeCode, FeedCode, Kind, LinkCode,
+    BalanceCode, BookState, DifferenceCode, Event, FeeCode, FeedCode, Kind, LinkCode,
     LockReason, NO_INSTRUMENT, NO_STRATEGY, OrderState, OrderTerms, OrderType, PullReason,
     ReportCode, TimeInForce, flags,
 };
@@ -175,8 +177,7 @@ impl Names {
                 format!("fee {fee}, execution {}", event.id)
             }
             Kind::COMMAND => {
-                let code = CommandCode::from_code(event.code).map_or("unknown", CommandCode::name);
-                format!("operator says {code} (target {})", event.tag)
+                control::command(event, &|source| self.strategy(source), &|index| self.symbol(index))
             }
             Kind::SESSION_START | Kind::SESSION_END => format!("session {}", event.id),
             Kind::TEXT => {
@@ -385,7 +386,8 @@ impl Names {
             Kind::LOCK | Kind::SEND_PULL | Kind::BASELINE | Kind::DIFFERENCE => {
                 self.agreement(event)
             }
-            _ => format!("{event:?}"),
+            _ => control::words(event, &|source| self.strategy(source), &|index| self.symbol(index))
+                .unwrap_or_else(|| format!("{event:?}")),
         }
     }
 }

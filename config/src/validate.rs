@@ -7,7 +7,7 @@ use engine::instrument::{FEE_RATE_SCALE, Instrument, InstrumentTable, Venue};
 use engine::money::{DecimalError, Money};
 use engine::oms::LIVE_COUNT_MAX;
 use engine::pipeline::PipelineConfig;
-use engine::risk::{AccountLimits, InstrumentLimits, Limits};
+use engine::risk::{AccountLimits, Controls, InstrumentLimits, Limits};
 
 use crate::schema::{AccountLimitsSection, Config, InstrumentLimitsSection, InstrumentSection};
 use crate::{ConfigError, Number};
@@ -62,6 +62,9 @@ impl Config {
         self.validate_engine(origin)?;
         self.validate_journal(origin)?;
         self.validate_wire(origin)?;
+        self.validate_operators(origin)?;
+        self.validate_audit(origin)?;
+        self.validate_secrets(origin)?;
         let instruments = self.instruments(origin)?;
         self.limits(&instruments, origin)?;
         self.monitor(origin)?;
@@ -183,7 +186,7 @@ impl Config {
             Some(section) => Some(account_limits(section, origin)?),
             None => None,
         };
-        let limits = Limits { instruments, account };
+        let limits = Limits { instruments, account, controls: Controls::default() };
         if let Some(account) = &self.risk.account
             && LIVE_COUNT_MAX < usize::try_from(account.orders_open_max).unwrap_or(usize::MAX)
         {
@@ -216,6 +219,7 @@ impl Config {
                 buffer_event_count_max: size(self.feed.depth_buffer_events),
             },
             limits: self.limits(&table, origin)?,
+            control: engine::control::ControlConfig::default(),
             order_count_max: size(self.engine.orders_max),
             outbound_pending_max: size(self.engine.outbound_slots),
             query_interval_ns: self.query_interval_ns(),

@@ -4,7 +4,7 @@
 //!   inbound event
 //!      |  1. gets its sequence and its place in the core ring
 //!      v
-//!   [ feed ] -> [ strategy ] -> [ risk ] -> [ oms ] -> [ ledger ] -> [ monitor ] -> [ reconcile ] -> [ gateway ]
+//!   [ feed ] -> [ strategy ] -> [ control ] -> [ risk ] -> [ oms ] -> [ ledger ] -> [ monitor ] -> [ reconcile ] -> [ gateway ]
 //!      ^                                                                                                  |
 //!      +--- 2. every cursor runs until nothing new is left -----------------------------------------------+
 //!      |
@@ -28,6 +28,7 @@ pub mod replay;
 #[cfg(test)]
 mod tests;
 
+use crate::control::{Chunk, Control, ControlConfig};
 use crate::event::{Event, Kind, Mode, flags};
 use crate::feed::{Feed, FeedConfig};
 use crate::gateway::{Gateway, Outlet};
@@ -58,6 +59,8 @@ pub struct PipelineConfig {
     pub feed: FeedConfig,
     /// Risk limits.
     pub limits: Limits,
+    /// Control stage.
+    pub control: ControlConfig,
     /// Slots for orders (power of two).
     pub order_count_max: usize,
     /// Outbound events that may wait for the journal or the outbound ring.
@@ -106,17 +109,18 @@ pub struct Edges<'a, R, O, P> {
     pub probe: &'a mut P,
 }
 
-const STAGE_COUNT: usize = 8;
+const STAGE_COUNT: usize = 9;
 
 // Bits of the stages in `LISTENERS`, and their cursors' indices, in the order of the flow.
 const FEED: usize = 0;
 const HOST: usize = 1;
-const GATE: usize = 2;
-const OMS: usize = 3;
-const LEDGER: usize = 4;
-const MONITOR: usize = 5;
-const RECONCILE: usize = 6;
-const GATEWAY: usize = 7;
+const CONTROL: usize = 2;
+const GATE: usize = 3;
+const OMS: usize = 4;
+const LEDGER: usize = 5;
+const MONITOR: usize = 6;
+const RECONCILE: usize = 7;
+const GATEWAY: usize = 8;
 
 /// By code of the kind: which stages look at it. One load answers for all of them.
 const LISTENERS: [u16; 256] = listeners();
@@ -125,6 +129,7 @@ const fn listeners() -> [u16; 256] {
     let interests = [
         Feed::INTEREST,
         Host::INTEREST,
+        Control::INTEREST,
         Gate::INTEREST,
         Oms::INTEREST,
         Ledger::INTEREST,
@@ -155,6 +160,7 @@ pub struct Pipeline {
     market: Market,
     feed: Feed,
     host: Host,
+    control: Control,
     gate: Gate,
     oms: Oms,
     ledger: Ledger,
@@ -192,6 +198,12 @@ impl Pipeline {
             market: Market::new(instruments.count()),
             feed: Feed::new(config.feed, &instruments),
             host: Host::new(strategies, instruments.clone()),
+            control: Control::new(
+                config.control,
+                chunks(&config.limits, instruments.count()),
+                instruments.clone(),
+                strategy_count,
+            ),
             gate: Gate::new(
                 config.limits,
                 instruments.clone(),
@@ -266,9 +278,12 @@ impl Pipeline {
             self.run_stages(&mut cursors, probe);
             // The feed's cursor stood at the head when the round began: it is behind as long as any
             // stage of that round added something, which the stages before that one have still to see.
-            if cursors[FEED] == self.ring.head() {
-                break;
+            if cursors[FEED] != self.ring.head() {
+                continue;
             }
+            // A command is answered when everything that follows from it is known.
+            let Some(command) = self.control.take_due() else { break };
+            self.control.settle(&mut Emitter::new(&mut self.ring, &command));
         }
         debug_assert!(cursors.iter().all(|cursor| *cursor == self.ring.head()));
     }
@@ -286,24 +301,29 @@ impl Pipeline {
             self.host.apply(&event, &self.market, &mut Emitter::new(&mut self.ring, &event));
         }
         probe.mark(Hop::Strategy);
-        // 3. Whether they may.
+        // 3. What operators command, what trips, what is closed by force.
+        while let Some(event) = next(CONTROL, cursors, &self.ring) {
+            let mut out = Emitter::new(&mut self.ring, &event);
+            self.control.apply(&event, &self.market, &mut out);
+        }
+        // 4. Whether they may.
         while let Some(event) = next(GATE, cursors, &self.ring) {
             self.gate.apply(&event, &self.market, &mut Emitter::new(&mut self.ring, &event));
         }
         probe.mark(Hop::Risk);
-        // 4. Orders and what became of them.
+        // 5. Orders and what became of them.
         while let Some(event) = next(OMS, cursors, &self.ring) {
             self.oms.apply(&event, &mut Emitter::new(&mut self.ring, &event));
         }
-        // 5. Positions and money.
+        // 6. Positions and money.
         while let Some(event) = next(LEDGER, cursors, &self.ring) {
             self.ledger.apply(&event, &mut Emitter::new(&mut self.ring, &event));
         }
-        // 6. What it came to.
+        // 7. What it came to.
         while let Some(event) = next(MONITOR, cursors, &self.ring) {
             self.monitor.apply(&event, &self.market, &mut Emitter::new(&mut self.ring, &event));
         }
-        // 7. Whether the venue agrees.
+        // 8. Whether the venue agrees.
         while let Some(event) = next(RECONCILE, cursors, &self.ring) {
             self.reconcile.apply(&event, &mut Emitter::new(&mut self.ring, &event));
         }
@@ -311,7 +331,7 @@ impl Pipeline {
             self.reconcile.settle(&mut Emitter::new(&mut self.ring, &event));
         }
         probe.mark(Hop::Oms);
-        // 8. What leaves.
+        // 9. What leaves.
         while let Some(event) = next(GATEWAY, cursors, &self.ring) {
             self.gateway.apply(&event, &mut Emitter::new(&mut self.ring, &event));
         }
@@ -391,6 +411,9 @@ impl Pipeline {
         if self.reconcile.is_active() {
             hash = mix(hash, self.reconcile.digest());
         }
+        if self.control.is_active() {
+            hash = mix(hash, self.control.digest());
+        }
         if self.monitor.is_active() {
             hash = mix(hash, self.monitor.digest());
         }
@@ -442,6 +465,11 @@ impl Pipeline {
         &self.host
     }
 
+    /// Breakers and kills, for reports.
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+
     /// Risk gate, for reports.
     pub fn gate(&self) -> &Gate {
         &self.gate
@@ -471,6 +499,19 @@ impl Pipeline {
     pub fn gateway(&self) -> &Gateway {
         &self.gateway
     }
+}
+
+/// What the gate lets pass of one order, for whoever closes positions in pieces.
+fn chunks(limits: &Limits, instrument_count: usize) -> Vec<Option<Chunk>> {
+    let mut chunks = vec![None; instrument_count];
+    for (chunk, limits) in chunks.iter_mut().zip(&limits.instruments) {
+        *chunk = limits.as_ref().map(|limits| Chunk {
+            quantity_max: limits.order_quantity_max,
+            notional_max: limits.order_notional_max.0,
+            collar_bps: limits.collar_bps,
+        });
+    }
+    chunks
 }
 
 fn oms_times(config: &PipelineConfig) -> OmsTimes {
@@ -509,6 +550,7 @@ impl State for Pipeline {
         self.market.save(out);
         self.feed.save(out);
         self.host.save(out);
+        self.control.save(out);
         self.gate.save(out);
         self.oms.save(out);
         self.ledger.save(out);
@@ -527,6 +569,7 @@ impl State for Pipeline {
         self.market.load(from)?;
         self.feed.load(from)?;
         self.host.load(from)?;
+        self.control.load(from)?;
         self.gate.load(from)?;
         self.oms.load(from)?;
         self.ledger.load(from)?;

@@ -173,6 +173,7 @@ impl Auditor {
             Kind::CLOCK if self.next_ns <= event.time_ns => self.sample(event.time_ns),
             Kind::BREAKER if event.tag == Scope::All.tag() => {
                 self.breaker = BreakerState::from_code(event.code & 0xff).expect("a state");
+                assert_ne!(event.quantity, 1, "nobody begins a new peak at this desk");
                 self.tell_mode();
             }
             Kind::MONITOR | Kind::ALERT if Metric::from_code(event.code).is_some() => {

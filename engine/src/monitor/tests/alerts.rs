@@ -1,7 +1,7 @@
 //! Thresholds: below, at and above each of them, when they are told again, and the risk mode that follows.
 
 use super::desk::{Desk, ONE_E8, breaker, config, fill, steps};
-use crate::event::{BreakerState, Scope};
+use crate::event::{BreakerState, Scope, TripReason};
 use crate::monitor::watch::{Watch, percent_reached};
 use crate::monitor::{MonitorConfig, RiskMode, Steps, StepsError};
 
@@ -190,4 +190,33 @@ fn the_mode_follows_the_breaker_of_the_whole_account() {
     let mut unknown = breaker(Scope::All, Safe, Normal);
     unknown.code = 77;
     assert!(desk.told(unknown).is_empty());
+}
+
+#[test]
+fn a_rearm_that_asks_for_it_begins_a_new_peak() {
+    let mut desk = with(|config| config.drawdown_ppm = steps(&[100_000]));
+    desk.trade(0, 0, 1, 500);
+    desk.equity(600);
+    assert_eq!(desk.equity(400), ["drawdown! 181818/100000 100%", "risk-mode 2/1"]);
+    let mut rearmed = breaker(Scope::All, BreakerState::Normal, BreakerState::Killed);
+    rearmed.source = TripReason::Rearmed.code();
+    desk.hear(rearmed);
+    desk.equity(399);
+    assert_eq!(desk.figures().peak, 1_100 * ONE_E8, "it did not ask");
+    for (scope, reason, state) in [
+        (Scope::Strategy(0), TripReason::Rearmed, BreakerState::Normal),
+        (Scope::All, TripReason::Recovered, BreakerState::Normal),
+        (Scope::All, TripReason::Rearmed, BreakerState::Safe),
+    ] {
+        let mut other = breaker(scope, state, BreakerState::Killed);
+        (other.source, other.quantity) = (reason.code(), 1);
+        desk.hear(other);
+        desk.equity(399);
+        assert_eq!(desk.figures().peak, 1_100 * ONE_E8, "{scope:?} {reason:?} {state:?}");
+    }
+    rearmed.quantity = 1;
+    desk.hear(rearmed);
+    assert_eq!(desk.equity(400), ["risk-mode 1/2"]);
+    assert_eq!((desk.figures().peak, desk.figures().drawdown), (900 * ONE_E8, 0));
+    assert_eq!(desk.equity(310), ["drawdown! 100000/100000 100%", "risk-mode 2/1"]);
 }

@@ -48,7 +48,7 @@ pub(super) fn tail(sample_count: usize, profits: &[i64]) -> Option<Tail> {
         return None;
     }
     losses.sort_unstable_by(|a, b| b.cmp(a));
-    let rank = (0..).find(|rank| losses.len() <= rank * 20).unwrap();
+    let rank = (0..300).find(|rank| losses.len() <= rank * 20).unwrap();
     let worst = &losses[..rank];
     let (sum, count) = (worst.iter().sum::<i64>(), i64::try_from(rank).unwrap());
     let mean = sum.div_euclid(count) + i64::from(sum.rem_euclid(count) != 0);
@@ -189,13 +189,13 @@ impl Naive {
         let cash: i128 = self
             .heard
             .iter()
-            .map(|event| match event.kind {
-                Kind::FEE => -i128::from(event.quantity) * 10_000,
-                _ => {
-                    let table = table();
-                    let instrument = table.get(event.instrument).unwrap();
-                    -worth(instrument, i128::from(event.price), signed(event))
+            .map(|event| {
+                if event.kind == Kind::FEE {
+                    return -i128::from(event.quantity) * 10_000;
                 }
+                let table = table();
+                let instrument = table.get(event.instrument).unwrap();
+                -worth(instrument, i128::from(event.price), signed(event))
             })
             .sum();
         let held: i128 = self.rows().iter().map(|row| self.value(*row)).sum();

@@ -16,6 +16,7 @@ pub mod instrument;
 pub mod ledger;
 pub mod market;
 pub mod money;
+pub mod monitor;
 pub mod oms;
 pub mod pipeline;
 pub mod reconcile;

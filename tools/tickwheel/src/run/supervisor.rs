@@ -21,6 +21,7 @@ use engine::stats::{
 use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
+use super::beside::{Beside, Job};
 use super::snapshots::Snapshots;
 use super::world::{Control, Start, Worker, World};
 use crate::report::{self, SessionReport, count};
@@ -86,6 +87,8 @@ pub(crate) struct Parts {
     pub(crate) requests: OutboundConsumer,
     pub(crate) producer: InboundProducer,
     pub(crate) snapshots: Snapshots,
+    /// Threads beside the engine.
+    pub(crate) beside: Vec<Job>,
 }
 
 /// A running session.
@@ -98,6 +101,7 @@ pub(crate) struct Supervisor {
     abandon: Arc<AtomicBool>,
     producer: InboundProducer,
     snapshots: Snapshots,
+    beside: Beside,
     clock: Clock,
     stats: StatsHandle,
     reader: StatsReader,
@@ -130,7 +134,7 @@ struct Summary {
 impl Supervisor {
     /// Starts the core thread and those that bring it the world.
     pub(crate) fn start(plan: Plan, parts: Parts, clock: Clock) -> anyhow::Result<Supervisor> {
-        let Parts { core, world, requests, producer, snapshots } = parts;
+        let Parts { core, world, requests, producer, snapshots, beside } = parts;
         let signal = Arc::new(AtomicBool::new(false));
         for number in [SIGINT, SIGTERM, SIGHUP] {
             // The second signal of a kind ends the process at once: an operator can always leave.
@@ -155,6 +159,7 @@ impl Supervisor {
             clock: &clock,
             stats: &stats,
         })?;
+        let beside = Beside::start(beside, &clock, &stats)?;
         let register = |name| stats.register_thread(name, BEAT_AGE_NS_MAX, None, start_ns);
         let neighbours = Neighbours {
             journal: register("journal"),
@@ -172,6 +177,7 @@ impl Supervisor {
             abandon,
             producer,
             snapshots,
+            beside,
             clock,
             stats,
             reader,
@@ -288,6 +294,9 @@ impl Supervisor {
             );
             eprintln!("\nthe snapshot thread ended: no more snapshots, the engine goes on");
         }
+        if let Some(dead) = self.beside.find_dead() {
+            return Some(dead);
+        }
         let snapshot = self.reader.snapshot().ok()?;
         self.watch_balances(&snapshot);
         let now_ns = self.clock.now_ns();
@@ -298,6 +307,7 @@ impl Supervisor {
                     "journal" => self.tell_dead(THREAD_JOURNAL),
                     // Late snapshots cost time at the next start, not now.
                     "snapshot" => continue,
+                    name if self.beside.goes_on_without(name) => continue,
                     name => {
                         let stalled = self.workers.iter().find(|worker| worker.name == name);
                         if let Some(number) = stalled.map(|worker| worker.number) {
@@ -425,7 +435,8 @@ impl Supervisor {
                 "some cancels were not confirmed in time; the next start asks for those orders"
             );
         }
-        finish(&self.plan, end, self.snapshots, &self.clock, (self.start_ns, &self.reader), failure)
+        let followers = (self.snapshots, self.beside);
+        finish(&self.plan, end, followers, &self.clock, (self.start_ns, &self.reader), failure)
     }
 
     fn open_orders(&self) -> Option<u64> {
@@ -452,7 +463,7 @@ fn ending_text(end: &CoreEnd) -> Option<String> {
 fn finish(
     plan: &Plan,
     end: CoreEnd,
-    snapshots: Snapshots,
+    (snapshots, beside): (Snapshots, Beside),
     clock: &Clock,
     (start_ns, reader): (u64, &StatsReader),
     failure: Option<String>,
@@ -476,6 +487,9 @@ fn finish(
             0
         }
     };
+    for fault in beside.finish() {
+        eprintln!("{fault}");
+    }
     let failure = failure.or(journal_failure);
     let state = if failure.is_none() { RunState::Stopped } else { RunState::Failed };
     stats.set_state(state, clock.now_ns());

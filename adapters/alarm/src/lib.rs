@@ -16,11 +16,17 @@
 
 pub mod board;
 pub mod catalogue;
+pub mod channel;
 pub mod notice;
 pub mod rules;
+pub mod secret;
+pub mod store;
 pub mod subject;
+pub mod watch;
 mod words;
 
 pub use catalogue::{Code, Ending, Severity};
 pub use notice::{Notice, Signal, What};
+pub use secret::{SecretSource, SecretText};
 pub use subject::{Names, Subject};
+pub use watch::{Watch, WatchError, WatchSettings};

@@ -40,7 +40,7 @@ const UNWRITTEN_COUNT_MAX: usize = 4_096;
 /// What survives.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedState {
-    version: u32,
+    pub(crate) version: u32,
     /// The next record of the journal to be read.
     pub next_sequence: u64,
     /// The board.

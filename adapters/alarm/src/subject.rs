@@ -4,6 +4,8 @@ use std::fmt;
 
 use engine::event::{NO_INSTRUMENT, NO_STRATEGY, Scope};
 use engine::instrument::Venue;
+use engine::monitor::Metric;
+use engine::risk::Rule;
 use serde::{Deserialize, Serialize};
 
 /// What an alarm is about. Never a single order: a lost link would be a thousand alarms.
@@ -113,8 +115,9 @@ impl Names {
     }
 
     fn limit(&self, rule: u16, instrument: u16, strategy: u16) -> String {
-        let mut text = engine::risk::Rule::from_code(rule)
-            .map_or_else(|| format!("limit {rule}"), |rule| rule.name().to_string());
+        let name = Rule::from_code(rule).map(Rule::name);
+        let name = name.or_else(|| Metric::from_code(rule).map(Metric::name));
+        let mut text = name.map_or_else(|| format!("limit {rule}"), ToString::to_string);
         if instrument != NO_INSTRUMENT {
             text = format!("{text} of {}", self.instrument(instrument));
         }

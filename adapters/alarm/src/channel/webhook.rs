@@ -75,7 +75,9 @@ impl Handler for Outcome {
     }
 
     fn http_changed(&mut self, _: HttpId, event: &SessionEvent) {
-        if let SessionEvent::Closed { why: CloseReason::Tls { .. }, .. } = event {
+        if let SessionEvent::Closed { why: CloseReason::Io(error), .. } = event
+            && error.kind() == std::io::ErrorKind::InvalidData
+        {
             self.close = Some(DeliveryError::Untrusted);
         }
     }

@@ -3,7 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ConfigError;
+use crate::alarm::AlarmsSection;
+use crate::audit::AuditSection;
+use crate::monitor::MonitorSection;
 use crate::number::Number;
+use crate::operator::{OperatorSection, OperatorSocketSection};
+use crate::secrets::SecretsSection;
 use crate::wire::WireSection;
 
 /// A whole configuration.
@@ -21,6 +26,9 @@ pub struct Config {
     /// Market and orders over sockets; without it both are generated in the process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wire: Option<WireSection>,
+    /// Where keys and tokens are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<SecretsSection>,
     /// The paper venue.
     #[serde(default)]
     pub paper: PaperSection,
@@ -30,12 +38,27 @@ pub struct Config {
     /// Risk limits. No limit means no order.
     #[serde(default)]
     pub risk: RiskSection,
+    /// The post-trade monitor; without it nothing is monitored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<MonitorSection>,
+    /// Signed checkpoints of the journal; without it nothing is signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit: Option<AuditSection>,
+    /// Alarms; without it nobody is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alarms: Option<AlarmsSection>,
     /// Instruments.
     #[serde(default)]
     pub instrument: Vec<InstrumentSection>,
     /// Strategies, in the order of their numbers.
     #[serde(default)]
     pub strategy: Vec<StrategySection>,
+    /// The operator socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator_socket: Option<OperatorSocketSection>,
+    /// Who may give commands, in the order of their numbers from 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operator: Vec<OperatorSection>,
 }
 
 /// `[engine]`

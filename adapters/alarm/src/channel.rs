@@ -25,6 +25,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use engine::clock::Clock;
+use secret::Secret;
 use wire::backoff::Backoff;
 
 use crate::catalogue::{Code, Severity};
@@ -79,6 +80,10 @@ pub enum DeliveryError {
     #[error("the system refuses: {0}")]
     System(io::ErrorKind),
 }
+
+/// Where a secret comes from, asked before each connection: what is rotated is used at the next one. `None`: it
+/// cannot be had.
+pub type SecretSource = Box<dyn Fn() -> Option<Arc<Secret>> + Send>;
 
 /// Brings messages to one place. Runs in the thread of its channel and may block for a bounded time.
 pub trait Courier: Send {

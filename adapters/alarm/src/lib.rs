@@ -19,7 +19,6 @@ pub mod catalogue;
 pub mod channel;
 pub mod notice;
 pub mod rules;
-pub mod secret;
 pub mod store;
 pub mod subject;
 pub mod watch;
@@ -27,6 +26,5 @@ mod words;
 
 pub use catalogue::{Code, Ending, Severity};
 pub use notice::{Notice, Signal, What};
-pub use secret::{SecretSource, SecretText};
 pub use subject::{Names, Subject};
 pub use watch::{Watch, WatchError, WatchSettings};

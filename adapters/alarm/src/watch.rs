@@ -54,6 +54,8 @@ pub struct WatchSettings {
     pub stats_path: PathBuf,
     /// Where to begin where nothing is saved: the first record of this session.
     pub first_sequence: u64,
+    /// In a process of its own, which does not know where the journal ended at the start of the session.
+    pub is_standby: bool,
     /// Times and bounds.
     pub board: BoardSettings,
     /// Thresholds.
@@ -123,7 +125,7 @@ impl Watch {
         let is_lost = loaded.is_state_damaged;
         let saved = loaded.state.unwrap_or_default();
         // A journal that lost its end to a power cut is shorter than what was read of it.
-        let is_ahead = settings.first_sequence < saved.next_sequence;
+        let is_ahead = !settings.is_standby && settings.first_sequence < saved.next_sequence;
         let next_sequence = match saved.next_sequence {
             0 => settings.first_sequence,
             _ if is_ahead => settings.first_sequence,

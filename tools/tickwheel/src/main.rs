@@ -1,6 +1,9 @@
 //! The `tickwheel` binary: composition root and all operator commands.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints")]
 
+mod alarms_command;
+mod alarms_setup;
+mod audit_command;
 mod backtest;
 mod compose;
 mod doctor;
@@ -51,12 +54,16 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Look at, check and repair journals.
     Journal(journal_command::JournalArgs),
+    /// Verify what was signed, export decisions with their reasons.
+    Audit(audit_command::AuditArgs),
     /// Record raw frames of a WebSocket into a capture.
     Record(record::RecordArgs),
     /// Run a local exchange that speaks Binance Spot, for trading without money.
     Venue(venue_command::VenueArgs),
     /// Show what an engine does, or did before it died.
     Stat(stat::StatArgs),
+    /// Show alarms, try their channels, silence them, tell them from a process of its own.
+    Alarms(alarms_command::AlarmsArgs),
     /// Check whether this host is fit for low latency.
     Doctor(doctor::DoctorArgs),
 }
@@ -84,9 +91,11 @@ fn main() -> ExitCode {
         Command::Backtest(args) => backtest::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Journal(args) => journal_command::run(&args),
+        Command::Audit(args) => audit_command::run(&args),
         Command::Record(args) => record::run(&args),
         Command::Venue(args) => venue_command::run(&args),
         Command::Stat(args) => stat::run(&args),
+        Command::Alarms(args) => alarms_command::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };
     outcome.unwrap_or_else(|error| {

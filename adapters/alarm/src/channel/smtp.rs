@@ -20,8 +20,7 @@ use engine::clock::Clock;
 use rustls::pki_types::ServerName;
 
 use self::dialogue::{Deadline, Dialogue};
-use super::{Courier, DeliveryError, Message};
-use crate::secret::SecretSource;
+use super::{Courier, DeliveryError, Message, SecretSource};
 
 /// How a connection is made safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +124,7 @@ impl Smtp {
             return Ok(());
         };
         let password = password().ok_or(DeliveryError::Unusable)?;
-        dialogue.authenticate(user, password.reveal())
+        dialogue.authenticate(user, password.expose().trim())
     }
 }
 

@@ -12,8 +12,7 @@ use wire::poller::{Poller, Turn};
 use wire::session::{CloseReason, Frame, Handler, SessionEvent, SessionId};
 
 use super::shape::Shape;
-use super::{Courier, DeliveryError, Message};
-use crate::secret::SecretSource;
+use super::{Courier, DeliveryError, Message, SecretSource};
 
 const MS_NS: u64 = 1_000_000;
 /// What is asked to wait without a number of seconds waits so long.
@@ -115,7 +114,7 @@ fn split(url: &str) -> Option<(&str, &str)> {
 impl Courier for Webhook {
     fn deliver(&mut self, message: &Message<'_>, clock: &Clock) -> Result<(), DeliveryError> {
         let url = (self.settings.url)().ok_or(DeliveryError::Unusable)?;
-        let (base, target) = split(url.reveal()).ok_or(DeliveryError::Unusable)?;
+        let (base, target) = split(url.expose().trim()).ok_or(DeliveryError::Unusable)?;
         let target = match target.as_bytes().first() {
             Some(b'/') => target.to_string(),
             _ => format!("/{target}"),

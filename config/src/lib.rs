@@ -5,6 +5,7 @@
 //! over each other) is written to the journal as text and read again by replay, so [`Config::parse`]
 //! and [`Config::to_toml`] are inverse.
 
+pub mod alarm;
 pub mod audit;
 pub mod control;
 pub mod key;

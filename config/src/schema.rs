@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ConfigError;
+use crate::alarm::AlarmsSection;
 use crate::audit::AuditSection;
 use crate::monitor::MonitorSection;
 use crate::number::Number;
@@ -47,6 +48,9 @@ pub struct Config {
     /// Signed checkpoints of the journal; without it nothing is signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audit: Option<AuditSection>,
+    /// Alarms; without it nobody is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alarms: Option<AlarmsSection>,
     /// Instruments.
     #[serde(default)]
     pub instrument: Vec<InstrumentSection>,

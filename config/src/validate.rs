@@ -64,6 +64,7 @@ impl Config {
         self.validate_wire(origin)?;
         self.validate_operators(origin)?;
         self.validate_audit(origin)?;
+        self.validate_alarms(origin)?;
         self.validate_secrets(origin)?;
         let instruments = self.instruments(origin)?;
         self.limits(&instruments, origin)?;

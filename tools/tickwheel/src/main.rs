@@ -1,6 +1,8 @@
 //! The `tickwheel` binary: composition root and all operator commands.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints")]
 
+mod alarms_command;
+mod alarms_setup;
 mod audit_command;
 mod backtest;
 mod compose;
@@ -60,6 +62,8 @@ enum Command {
     Venue(venue_command::VenueArgs),
     /// Show what an engine does, or did before it died.
     Stat(stat::StatArgs),
+    /// Show alarms, try their channels, silence them, tell them from a process of its own.
+    Alarms(alarms_command::AlarmsArgs),
     /// Check whether this host is fit for low latency.
     Doctor(doctor::DoctorArgs),
 }
@@ -91,6 +95,7 @@ fn main() -> ExitCode {
         Command::Record(args) => record::run(&args),
         Command::Venue(args) => venue_command::run(&args),
         Command::Stat(args) => stat::run(&args),
+        Command::Alarms(args) => alarms_command::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };
     outcome.unwrap_or_else(|error| {

@@ -117,7 +117,7 @@ impl Life {
 
 /// The threads of this session, not yet running. Each module that has one adds a line.
 pub(crate) fn jobs(context: &Context<'_>) -> anyhow::Result<Vec<Job>> {
-    let jobs = [super::audit::job(context)?];
+    let jobs = [super::audit::job(context)?, super::alarms::job(context)?];
     Ok(jobs.into_iter().flatten().collect())
 }
 

@@ -14,6 +14,7 @@ mod beside;
 mod connected;
 mod exchange;
 mod local_venue;
+pub(crate) mod operator;
 mod snapshots;
 mod supervisor;
 mod wire_world;
@@ -261,6 +262,7 @@ fn beside_jobs(
         mode,
         session: opened.manifest.session,
         first_sequence: opened.pipeline.head() + 1,
+        pipeline: &opened.pipeline,
         producer,
         clock,
         stats: &stats.handle(),

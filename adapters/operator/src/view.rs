@@ -205,6 +205,13 @@ impl View {
         view
     }
 
+    /// The next session of the same journal, with what its configuration says.
+    pub fn continues(&mut self, names: Names, configured: Limits) {
+        self.enabled.resize(names.strategies.len(), true);
+        self.limits.clone_from(&configured);
+        (self.names, self.configured) = (names, configured);
+    }
+
     /// The strictest state of a scope; nothing told of it is normal.
     pub fn state(&self, scope: Scope) -> BreakerState {
         self.scopes.get(&scope.tag()).map_or(BreakerState::Normal, |it| it.state)

@@ -2,7 +2,9 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints")]
 
 mod backtest;
+mod completions;
 mod compose;
+mod ctl;
 mod doctor;
 mod explain;
 mod journal_command;
@@ -57,6 +59,10 @@ enum Command {
     Venue(venue_command::VenueArgs),
     /// Show what an engine does, or did before it died.
     Stat(stat::StatArgs),
+    /// Give commands to a running engine: status, kill, limits, orders.
+    Ctl(ctl::CtlArgs),
+    /// Print a completion script for a shell.
+    Completions(completions::CompletionsArgs),
     /// Check whether this host is fit for low latency.
     Doctor(doctor::DoctorArgs),
 }
@@ -87,6 +93,8 @@ fn main() -> ExitCode {
         Command::Record(args) => record::run(&args),
         Command::Venue(args) => venue_command::run(&args),
         Command::Stat(args) => stat::run(&args),
+        Command::Ctl(args) => ctl::run(&args),
+        Command::Completions(args) => Ok(completions::run(&args)),
         Command::Doctor(args) => doctor::run(&args),
     };
     outcome.unwrap_or_else(|error| {

@@ -3,8 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ConfigError;
+use crate::audit::AuditSection;
+use crate::monitor::MonitorSection;
 use crate::number::Number;
 use crate::operator::{OperatorSection, OperatorSocketSection};
+use crate::secrets::SecretsSection;
 use crate::wire::WireSection;
 
 /// A whole configuration.
@@ -22,6 +25,9 @@ pub struct Config {
     /// Market and orders over sockets; without it both are generated in the process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wire: Option<WireSection>,
+    /// Where keys and tokens are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<SecretsSection>,
     /// The paper venue.
     #[serde(default)]
     pub paper: PaperSection,
@@ -31,6 +37,12 @@ pub struct Config {
     /// Risk limits. No limit means no order.
     #[serde(default)]
     pub risk: RiskSection,
+    /// The post-trade monitor; without it nothing is monitored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<MonitorSection>,
+    /// Signed checkpoints of the journal; without it nothing is signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit: Option<AuditSection>,
     /// Instruments.
     #[serde(default)]
     pub instrument: Vec<InstrumentSection>,

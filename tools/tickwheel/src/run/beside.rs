@@ -120,7 +120,11 @@ impl Life {
 
 /// The threads of this session, not yet running. Each module that has one adds a line.
 pub(crate) fn jobs(context: &Context<'_>) -> anyhow::Result<Vec<Job>> {
-    let jobs = [super::operator::job(context)?];
+    let jobs = [
+        super::audit::job(context)?,
+        super::operator::job(context)?,
+        // One line a thread.
+    ];
     Ok(jobs.into_iter().flatten().collect())
 }
 

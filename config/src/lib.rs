@@ -6,6 +6,7 @@
 //! and [`Config::to_toml`] are inverse.
 
 pub mod audit;
+pub mod control;
 pub mod key;
 pub mod monitor;
 pub mod number;

@@ -7,6 +7,7 @@ use crate::audit::AuditSection;
 use crate::monitor::MonitorSection;
 use crate::number::Number;
 use crate::operator::{OperatorSection, OperatorSocketSection};
+use crate::control::ControlSection;
 use crate::secrets::SecretsSection;
 use crate::wire::WireSection;
 
@@ -37,6 +38,9 @@ pub struct Config {
     /// Risk limits. No limit means no order.
     #[serde(default)]
     pub risk: RiskSection,
+    /// Breakers, kill, two persons; without it only commands trip anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control: Option<ControlSection>,
     /// The post-trade monitor; without it nothing is monitored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monitor: Option<MonitorSection>,

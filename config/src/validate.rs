@@ -219,7 +219,7 @@ impl Config {
                 buffer_event_count_max: size(self.feed.depth_buffer_events),
             },
             limits: self.limits(&table, origin)?,
-            control: engine::control::ControlConfig::default(),
+            control: self.control(&table, origin)?,
             order_count_max: size(self.engine.orders_max),
             outbound_pending_max: size(self.engine.outbound_slots),
             query_interval_ns: self.query_interval_ns(),

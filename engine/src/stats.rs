@@ -14,6 +14,7 @@
 //! **Invariant:** statistics are never input: no decision of the engine reads them.
 
 mod errors;
+pub mod flag;
 mod histogram;
 mod layout;
 mod memory;
@@ -26,6 +27,7 @@ mod tests;
 mod thresholds;
 mod writer;
 
+pub use flag::{FLAG_FILE_NAME, FlagError, FlagSet, KillFlag};
 pub use errors::{ERROR_TEXT_BYTES_MAX, ErrorRow};
 pub use histogram::{Counts, SIGNIFICANT_DIGITS, VALUE_NS_MAX, bucket_index, bucket_range};
 pub use layout::{

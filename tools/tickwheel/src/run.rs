@@ -36,7 +36,7 @@ use engine::idle::{IdlePolicy, Idler};
 use engine::pipeline::Pipeline;
 use engine::pipeline::core_thread::{Core, CoreSettings};
 use engine::risk::RiskState;
-use engine::stats::{Identity, StatsWriter};
+use engine::stats::{Identity, KillFlag, StatsWriter};
 use paper::{PaperConfig, PaperVenue};
 
 use crate::{compose, doctor, report, session};
@@ -231,6 +231,7 @@ fn start(
         clock: clock.clone(),
         idler,
         settings: CoreSettings { pin, ..CoreSettings::default() },
+        kill_flag: Some(KillFlag::create_in(dir)?),
         abandon: Arc::clone(&abandon),
     };
     let plan = Plan {

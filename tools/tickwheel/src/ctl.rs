@@ -5,6 +5,7 @@
 
 mod ask;
 mod confirm;
+mod flag;
 mod key;
 mod offline;
 mod show;
@@ -252,7 +253,7 @@ pub(crate) fn run(args: &CtlArgs) -> anyhow::Result<ExitCode> {
         }
         Ctl::Why { what } => why::run(common, what),
         Ctl::Key { file } => key::run(file, common.json),
-        Ctl::Kill { flag: true, scope, .. } => ask::kill_by_flag(common, &scope.scope),
+        Ctl::Kill { flag: true, scope, .. } => flag::run(common, &scope.scope),
         command @ (Ctl::Kill { .. }
         | Ctl::Trip { .. }
         | Ctl::Approve { .. }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use engine::clock::Clock;
 use engine::stats::StatsReader;
 use operator::protocol::{Key, check_reason};
@@ -81,7 +81,7 @@ pub(super) fn command(common: &Common, asking: &Asking) -> anyhow::Result<ExitCo
     if confirm::is_needed(asking.verb) && !common.yes {
         confirm::require_terminal(asking.verb)?;
         let picture = picture(&mut client, common, asking)?;
-        if !confirm::ask(asking, &picture, common.json)? {
+        if !confirm::ask(asking, &picture)? {
             return Err(Coded::new(exit::NO, "nothing was done").into());
         }
     }
@@ -182,23 +182,4 @@ fn print(common: &Common, reply: &Reply, words: fn(&Value) -> String) {
     } else {
         eprintln!("tickwheel ctl: {}", reply.text);
     }
-}
-
-/// Kills by the flag in shared memory, which the core looks at itself.
-pub(super) fn kill_by_flag(common: &Common, scope: &str) -> anyhow::Result<ExitCode> {
-    if scope != "all" {
-        return Err(anyhow!("the kill flag has no scope"));
-    }
-    let reason = common.reason.clone().unwrap_or_default();
-    check_reason(&reason).map_err(|why| Coded::new(exit::USAGE, why))?;
-    let dir = data_dir(common);
-    if !common.yes {
-        confirm::require_terminal(Verb::Kill)?;
-        let picture = offline::status(&dir).context("look at the engine")?;
-        let arguments = Arguments { flatten: Some(true), ..Arguments::default() };
-        if !confirm::ask(&Asking { verb: Verb::Kill, arguments }, &picture, common.json)? {
-            return Err(Coded::new(exit::NO, "nothing was done").into());
-        }
-    }
-    Err(anyhow!("this build has no kill flag"))
 }

@@ -32,7 +32,7 @@ pub(super) fn require_terminal(verb: Verb) -> anyhow::Result<()> {
 }
 
 /// Shows what would be done and waits for the word. The question goes to standard error, so that `--json` stays clean.
-pub(super) fn ask(asking: &Asking, picture: &Value, _json: bool) -> anyhow::Result<bool> {
+pub(super) fn ask(asking: &Asking, picture: &Value) -> anyhow::Result<bool> {
     let mut err = std::io::stderr().lock();
     write!(err, "{}", question(asking, picture))?;
     err.flush()?;

@@ -5,7 +5,9 @@ mod alarms_command;
 mod alarms_setup;
 mod audit_command;
 mod backtest;
+mod completions;
 mod compose;
+mod ctl;
 mod doctor;
 mod explain;
 mod journal_command;
@@ -64,6 +66,10 @@ enum Command {
     Stat(stat::StatArgs),
     /// Show alarms, try their channels, silence them, tell them from a process of its own.
     Alarms(alarms_command::AlarmsArgs),
+    /// Give commands to a running engine: status, kill, limits, orders.
+    Ctl(ctl::CtlArgs),
+    /// Print a completion script for a shell.
+    Completions(completions::CompletionsArgs),
     /// Check whether this host is fit for low latency.
     Doctor(doctor::DoctorArgs),
 }
@@ -96,6 +102,8 @@ fn main() -> ExitCode {
         Command::Venue(args) => venue_command::run(&args),
         Command::Stat(args) => stat::run(&args),
         Command::Alarms(args) => alarms_command::run(&args),
+        Command::Ctl(args) => ctl::run(&args),
+        Command::Completions(args) => Ok(completions::run(&args)),
         Command::Doctor(args) => doctor::run(&args),
     };
     outcome.unwrap_or_else(|error| {

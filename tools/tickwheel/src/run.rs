@@ -16,6 +16,7 @@ mod beside;
 mod connected;
 mod exchange;
 mod local_venue;
+pub(crate) mod operator;
 mod snapshots;
 mod supervisor;
 mod wire_world;
@@ -264,6 +265,7 @@ fn beside_jobs(
         mode,
         session: opened.manifest.session,
         first_sequence: opened.pipeline.head() + 1,
+        pipeline: &opened.pipeline,
         producer,
         clock,
         stats: &stats.handle(),

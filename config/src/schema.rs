@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ConfigError;
+use crate::guard::GuardSection;
+use crate::live::LiveSection;
 use crate::number::Number;
 use crate::wire::WireSection;
 
@@ -30,6 +32,12 @@ pub struct Config {
     /// Risk limits. No limit means no order.
     #[serde(default)]
     pub risk: RiskSection,
+    /// The guard: who cancels when this engine cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guard: Option<GuardSection>,
+    /// What must be so before real orders.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub live: Option<LiveSection>,
     /// Instruments.
     #[serde(default)]
     pub instrument: Vec<InstrumentSection>,

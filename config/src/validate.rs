@@ -62,6 +62,8 @@ impl Config {
         self.validate_engine(origin)?;
         self.validate_journal(origin)?;
         self.validate_wire(origin)?;
+        self.validate_guard(origin)?;
+        self.validate_live(origin)?;
         let instruments = self.instruments(origin)?;
         self.limits(&instruments, origin)?;
         for (index, strategy) in self.strategy.iter().enumerate() {

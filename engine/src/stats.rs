@@ -34,7 +34,7 @@ pub use layout::{
 };
 pub use process::ProcessId;
 pub use reader::{
-    CounterRow, EngineRow, HopRow, Liveness, Snapshot, StatsDamage, StatsReadError, StatsReader,
+    CounterRow, EngineRow, HopRow, Liveness, Pulse, Snapshot, StatsDamage, StatsReadError, StatsReader,
     ThreadRow, parse_bytes,
 };
 pub use registry::{

@@ -5,6 +5,7 @@ mod backtest;
 mod compose;
 mod doctor;
 mod explain;
+mod guard_command;
 mod journal_command;
 mod record;
 mod replay;
@@ -55,6 +56,8 @@ enum Command {
     Record(record::RecordArgs),
     /// Run a local exchange that speaks Binance Spot, for trading without money.
     Venue(venue_command::VenueArgs),
+    /// Watch an engine and cancel its orders at the venue when it is dead or stuck.
+    Guard(guard_command::GuardArgs),
     /// Show what an engine does, or did before it died.
     Stat(stat::StatArgs),
     /// Check whether this host is fit for low latency.
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
         Command::Journal(args) => journal_command::run(&args),
         Command::Record(args) => record::run(&args),
         Command::Venue(args) => venue_command::run(&args),
+        Command::Guard(args) => guard_command::run(&args),
         Command::Stat(args) => stat::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };

@@ -10,8 +10,9 @@
 //! ```
 //! Without `[wire]` one thread, tw-market, holds the generated market and the paper venue.
 
-mod connected;
+pub(crate) mod connected;
 mod exchange;
+mod guarded;
 mod local_venue;
 mod snapshots;
 mod supervisor;
@@ -177,6 +178,7 @@ fn start(
     let clock = Clock::new();
     let journal_dir = dir.join("journal");
     let (idle, pin, idle_why) = placement(config);
+    guarded::wait_for_guard(dir, &clock);
     // The venue first: without it there is no session to open, and nothing to take back.
     let connected = match &config.wire {
         Some(wire) => Some(connected::Connected::find(wire, config, origin, dir, &clock)?),
@@ -197,10 +199,19 @@ fn start(
     if !args.json {
         print_start(config, dir, &opened, &format!("{} ({idle_why})", idle.name()), pin);
     }
+    if let Some(connected) = &connected {
+        guarded::write_session(connected, (config, mode), dir, clock.now_ns())?;
+    }
     let stats = stats_file(config, mode, (dir, &journal_dir), clock.now_ns())?;
+    let guard = match &connected {
+        Some(connected) if starts_guard(config, mode) => {
+            Some(guarded::GuardProcess::start(connected, dir, &clock)?)
+        }
+        Some(_) | None => None,
+    };
     let idler = Idler::new(idle);
     let size = |value: u32| usize::try_from(value).expect("32 bits fit a usize");
-    let (producer, inbound, inbound_depth) = border::inbound(
+    let (mut producer, inbound, inbound_depth) = border::inbound(
         size(config.engine.inbound_slots),
         opened.pipeline.instruments().count(),
         idler.waker(),
@@ -209,6 +220,11 @@ fn start(
         border::outbound(size(config.engine.outbound_slots));
     if let Some(connected) = connected.as_ref().filter(|_| !args.json) {
         println!("venue: {}", connected.describe());
+    }
+    for words in guarded::journal_untold(dir, &mut producer, clock.now_ns()) {
+        if !args.json {
+            println!("guard: {words}");
+        }
     }
     let now = (idle, clock.now_ns());
     let world = world(connected, (config, origin, mode), &opened.pipeline, now)?;
@@ -239,8 +255,13 @@ fn start(
         session: opened.manifest.session,
         journal: core.recorder.writer().watch(),
     };
-    let parts = Parts { core, world, requests, producer, snapshots };
+    let parts = Parts { core, world, requests, producer, snapshots, guard };
     Supervisor::start(plan, parts, clock)?.watch()
+}
+
+/// In dry-run nothing is sent, so nothing must be cancelled.
+fn starts_guard(config: &Config, mode: Mode) -> bool {
+    mode != Mode::DryRun && config.guard.as_ref().is_some_and(|guard| guard.start)
 }
 
 fn stats_file(

@@ -163,19 +163,24 @@ fn credentials_of(
     child: Option<&LocalVenue>,
 ) -> anyhow::Result<Option<Credentials>> {
     if let Some(path) = &wire.key_file {
-        let key = Key::read(Path::new(path))?;
-        let signer = match (&key.secret, &key.private_key) {
-            (Some(secret), _) => Signer::hmac(secret),
-            (None, Some(pem)) => Signer::ed25519(pem),
-            (None, None) => return Err(anyhow!("key file {path}: holds no secret")),
-        };
-        let signer = signer.with_context(|| format!("key file {path}"))?;
-        return Ok(Some(Credentials { api_key: key.api_key, signer }));
+        return read_key(Path::new(path)).map(Some);
     }
     let Some(child) = child else { return Ok(None) };
     let account = child.served.accounts.first().context("the local venue has no account")?;
     let signer = Signer::hmac(&account.secret).context("key of the local venue")?;
     Ok(Some(Credentials { api_key: account.api_key.clone(), signer }))
+}
+
+/// The key in a file.
+pub(crate) fn read_key(path: &Path) -> anyhow::Result<Credentials> {
+    let key = Key::read(path)?;
+    let signer = match (&key.secret, &key.private_key) {
+        (Some(secret), _) => Signer::hmac(secret),
+        (None, Some(pem)) => Signer::ed25519(pem),
+        (None, None) => return Err(anyhow!("key file {}: holds no secret", path.display())),
+    };
+    let signer = signer.with_context(|| format!("key file {}", path.display()))?;
+    Ok(Credentials { api_key: key.api_key, signer })
 }
 
 fn client_config(ca_file: Option<&String>) -> anyhow::Result<Arc<ClientConfig>> {

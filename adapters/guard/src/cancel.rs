@@ -29,6 +29,9 @@ pub const ROUND_COUNT_MAX: usize = 256;
 pub const FAILURE_COUNT_MAX: usize = 16;
 /// Distinct kinds of answers that are counted; the rest is `other`.
 const ANSWER_KIND_MAX: usize = 32;
+/// Between two looks that found nothing. A look at all symbols costs 80 of 6,000 that a minute has, and the next
+/// engine on this machine will want its share.
+const LOOK_INTERVAL_NS: u64 = 250_000_000;
 /// Wait after a refusal for too many requests that does not say how long.
 const LIMITED_WAIT_NS: u64 = 1_000_000_000;
 /// Longest wait that the venue can ask for.
@@ -47,7 +50,7 @@ pub struct Settings {
     pub symbols: Vec<String>,
     /// For how long a request of the engine may still arrive.
     pub settle_ns: u64,
-    /// Wait before a new try, and between two looks that found nothing.
+    /// Wait before a new try.
     pub retry_ns: u64,
 }
 
@@ -242,9 +245,10 @@ impl Canceller {
     fn end_round(&mut self, was_look: bool, now_ns: u64) {
         let failed = std::mem::take(&mut self.failed);
         self.look_ns = if failed || was_look {
-            let again_ns = now_ns.saturating_add(self.settings.retry_ns);
-            let settled_ns = self.start_ns.saturating_add(self.settings.settle_ns);
             // A clean look in the settle time leads to the next one, and at last to the one that counts.
+            let settled_ns = self.start_ns.saturating_add(self.settings.settle_ns);
+            let wait_ns = if failed { self.settings.retry_ns } else { LOOK_INTERVAL_NS };
+            let again_ns = now_ns.saturating_add(wait_ns);
             if !failed && now_ns < settled_ns { again_ns.min(settled_ns) } else { again_ns }
         } else {
             now_ns

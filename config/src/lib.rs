@@ -5,11 +5,15 @@
 //! over each other) is written to the journal as text and read again by replay, so [`Config::parse`]
 //! and [`Config::to_toml`] are inverse.
 
+pub mod audit;
 pub mod guard;
 pub mod key;
 pub mod live;
+pub mod monitor;
 pub mod number;
+pub mod operator;
 pub mod schema;
+pub mod secrets;
 #[cfg(test)]
 mod tests;
 mod validate;

@@ -5,7 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::ConfigError;
 use crate::guard::GuardSection;
 use crate::live::LiveSection;
+use crate::audit::AuditSection;
+use crate::monitor::MonitorSection;
 use crate::number::Number;
+use crate::operator::{OperatorSection, OperatorSocketSection};
+use crate::secrets::SecretsSection;
 use crate::wire::WireSection;
 
 /// A whole configuration.
@@ -23,6 +27,9 @@ pub struct Config {
     /// Market and orders over sockets; without it both are generated in the process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wire: Option<WireSection>,
+    /// Where keys and tokens are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<SecretsSection>,
     /// The paper venue.
     #[serde(default)]
     pub paper: PaperSection,
@@ -38,12 +45,24 @@ pub struct Config {
     /// What must be so before real orders.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub live: Option<LiveSection>,
+    /// The post-trade monitor; without it nothing is monitored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<MonitorSection>,
+    /// Signed checkpoints of the journal; without it nothing is signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit: Option<AuditSection>,
     /// Instruments.
     #[serde(default)]
     pub instrument: Vec<InstrumentSection>,
     /// Strategies, in the order of their numbers.
     #[serde(default)]
     pub strategy: Vec<StrategySection>,
+    /// The operator socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator_socket: Option<OperatorSocketSection>,
+    /// Who may give commands, in the order of their numbers from 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operator: Vec<OperatorSection>,
 }
 
 /// `[engine]`

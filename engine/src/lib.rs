@@ -6,6 +6,7 @@
 pub mod book;
 pub mod border;
 pub mod clock;
+pub mod control;
 pub mod event;
 pub mod feed;
 pub mod gateway;
@@ -16,6 +17,7 @@ pub mod instrument;
 pub mod ledger;
 pub mod market;
 pub mod money;
+pub mod monitor;
 pub mod oms;
 pub mod pipeline;
 pub mod reconcile;

@@ -29,6 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Cancels at the venue for a dead engine: the same words and signatures as order entry.
     ("guard", &["engine", "binance", "wire"]),
     ("paper", &["engine"]),
+    ("secret", &["engine", "wire"]),
     ("synthetic", &["engine"]),
     ("venue", &["engine", "wire"]),
     ("wire", &["engine"]),
@@ -64,18 +65,19 @@ const PRODUCT: &[(&str, &[&str], &str)] = &[
     ("rcgen", &["venue", "wire"], "the self-made CA of the local venue"),
     ("ring", &["binance", "venue"], "HMAC and Ed25519 signatures; rustls has it too"),
     ("rust_decimal", &["engine", "config", "tickwheel"], "exact decimals at the edges"),
-    ("rustix", &["journal", "engine", "wire"], "system calls without unsafe of ours"),
-    ("rustls", &["wire", "venue", "tickwheel"], "TLS without a C library"),
-    ("serde", &["config", "tickwheel", "binance", "guard", "venue"], "typed configuration and --json"),
-    ("serde_json", &["tickwheel", "binance", "guard", "venue"], "--json; answers and requests of venues, off the hot path"),
+    ("rustix", &["journal", "engine", "wire", "secret"], "system calls without unsafe of ours"),
+    ("rustls", &["wire", "venue", "secret", "tickwheel"], "TLS without a C library"),
+    ("serde", &["config", "secret", "tickwheel", "binance", "guard", "venue"], "typed configuration and --json"),
+    ("serde_json", &["secret", "tickwheel", "binance", "guard", "venue"], "--json; answers and requests of venues, off the hot path"),
     ("signal-hook", &["tickwheel"], "Ctrl-C ends a session cleanly"),
     ("simd-json", &["binance"], "venue frames, parsed in place"),
-    ("thiserror", &["journal", "engine", "strategies", "config", "binance", "guard", "paper", "venue", "wire", "template"], "errors with fields"),
-    ("toml", &["config"], "configuration files"),
+    ("thiserror", &["journal", "engine", "strategies", "config", "binance", "guard", "paper", "secret", "venue", "wire", "template"], "errors with fields"),
+    ("toml", &["config", "secret"], "configuration and key files"),
     ("tracing", &["engine"], "diagnostics off the hot path"),
     ("tracing-subscriber", &["tickwheel"], "prints the diagnostics"),
     ("tungstenite", &["wire"], "WebSocket"),
     ("webpki-roots", &["wire"], "the roots that production venues are signed by"),
+    ("zeroize", &["secret"], "secrets are wiped when they are dropped; rustls has it too"),
 ];
 
 /// Crates that the product does not compile: they may name whatever the product or a test names.

@@ -10,6 +10,8 @@
 //! ```
 //! Without `[wire]` one thread, tw-market, holds the generated market and the paper venue.
 
+mod audit;
+mod beside;
 pub(crate) mod connected;
 mod exchange;
 mod guarded;
@@ -27,7 +29,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use config::Config;
-use engine::border;
+use engine::border::{self, InboundProducer};
 use engine::clock::Clock;
 use engine::event::Mode;
 use engine::idle::{IdlePolicy, Idler};
@@ -229,6 +231,8 @@ fn start(
     let now = (idle, clock.now_ns());
     let world = world(connected, (config, origin, mode), &opened.pipeline, now)?;
     let baseline = supervisor::Baseline::of(&opened.pipeline);
+    let edges = (&producer, &clock, &stats);
+    let beside = beside_jobs(config, mode, (dir, &journal_dir), &opened, edges)?;
     opened.start(clock.now_ns(), &mut outbound)?;
     let abandon = Arc::new(AtomicBool::new(false));
     let core = Core {
@@ -255,8 +259,30 @@ fn start(
         session: opened.manifest.session,
         journal: core.recorder.writer().watch(),
     };
-    let parts = Parts { core, world, requests, producer, snapshots, guard };
+    let parts = Parts { core, world, requests, producer, snapshots, guard, beside };
     Supervisor::start(plan, parts, clock)?.watch()
+}
+
+/// The threads beside the engine, to be started with it.
+fn beside_jobs(
+    config: &Config,
+    mode: Mode,
+    (data_dir, journal_dir): (&Path, &Path),
+    opened: &session::Opened,
+    (producer, clock, stats): (&InboundProducer, &Clock, &StatsWriter),
+) -> anyhow::Result<Vec<beside::Job>> {
+    beside::jobs(&beside::Context {
+        data_dir,
+        journal_dir,
+        config,
+        mode,
+        session: opened.manifest.session,
+        first_sequence: opened.pipeline.head() + 1,
+        producer,
+        clock,
+        stats: &stats.handle(),
+        stats_path: stats.path(),
+    })
 }
 
 /// In dry-run nothing is sent, so nothing must be cancelled.

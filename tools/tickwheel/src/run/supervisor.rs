@@ -22,6 +22,7 @@ use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::guarded::GuardProcess;
+use super::beside::{Beside, Job};
 use super::snapshots::Snapshots;
 use super::world::{Control, Start, Worker, World};
 use crate::report::{self, SessionReport, count};
@@ -90,6 +91,8 @@ pub(crate) struct Parts {
     pub(crate) producer: InboundProducer,
     pub(crate) snapshots: Snapshots,
     pub(crate) guard: Option<GuardProcess>,
+    /// Threads beside the engine.
+    pub(crate) beside: Vec<Job>,
 }
 
 /// A running session.
@@ -103,6 +106,7 @@ pub(crate) struct Supervisor {
     producer: InboundProducer,
     snapshots: Snapshots,
     guard: Option<GuardProcess>,
+    beside: Beside,
     clock: Clock,
     stats: StatsHandle,
     reader: StatsReader,
@@ -135,7 +139,7 @@ struct Summary {
 impl Supervisor {
     /// Starts the core thread and those that bring it the world.
     pub(crate) fn start(plan: Plan, parts: Parts, clock: Clock) -> anyhow::Result<Supervisor> {
-        let Parts { core, world, requests, producer, snapshots, guard } = parts;
+        let Parts { core, world, requests, producer, snapshots, guard, beside } = parts;
         let signal = Arc::new(AtomicBool::new(false));
         for number in [SIGINT, SIGTERM, SIGHUP] {
             // The second signal of a kind ends the process at once: an operator can always leave.
@@ -160,6 +164,7 @@ impl Supervisor {
             clock: &clock,
             stats: &stats,
         })?;
+        let beside = Beside::start(beside, &clock, &stats)?;
         let register = |name| stats.register_thread(name, BEAT_AGE_NS_MAX, None, start_ns);
         let neighbours = Neighbours {
             journal: register("journal"),
@@ -178,6 +183,7 @@ impl Supervisor {
             producer,
             snapshots,
             guard,
+            beside,
             clock,
             stats,
             reader,
@@ -301,6 +307,9 @@ impl Supervisor {
             );
             eprintln!("\nthe snapshot thread ended: no more snapshots, the engine goes on");
         }
+        if let Some(dead) = self.beside.find_dead() {
+            return Some(dead);
+        }
         let snapshot = self.reader.snapshot().ok()?;
         self.watch_balances(&snapshot);
         let now_ns = self.clock.now_ns();
@@ -311,6 +320,7 @@ impl Supervisor {
                     "journal" => self.tell_dead(THREAD_JOURNAL),
                     // Late snapshots cost time at the next start, not now.
                     "snapshot" => continue,
+                    name if self.beside.goes_on_without(name) => continue,
                     name => {
                         let stalled = self.workers.iter().find(|worker| worker.name == name);
                         if let Some(number) = stalled.map(|worker| worker.number) {
@@ -443,7 +453,8 @@ impl Supervisor {
                 "some cancels were not confirmed in time; the next start asks for those orders"
             );
         }
-        finish(&self.plan, end, self.snapshots, &self.clock, (self.start_ns, &self.reader), failure)
+        let followers = (self.snapshots, self.beside);
+        finish(&self.plan, end, followers, &self.clock, (self.start_ns, &self.reader), failure)
     }
 
     fn open_orders(&self) -> Option<u64> {
@@ -470,7 +481,7 @@ fn ending_text(end: &CoreEnd) -> Option<String> {
 fn finish(
     plan: &Plan,
     end: CoreEnd,
-    snapshots: Snapshots,
+    (snapshots, beside): (Snapshots, Beside),
     clock: &Clock,
     (start_ns, reader): (u64, &StatsReader),
     failure: Option<String>,
@@ -494,6 +505,9 @@ fn finish(
             0
         }
     };
+    for fault in beside.finish() {
+        eprintln!("{fault}");
+    }
     let failure = failure.or(journal_failure);
     let state = if failure.is_none() { RunState::Stopped } else { RunState::Failed };
     stats.set_state(state, clock.now_ns());

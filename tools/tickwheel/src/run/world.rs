@@ -87,10 +87,10 @@ impl World {
 }
 
 /// A thread named `tw-<name>`.
-pub(crate) fn spawn(
+pub(crate) fn spawn<T: Send + 'static>(
     name: &str,
-    body: impl FnOnce() + Send + 'static,
-) -> anyhow::Result<JoinHandle<()>> {
+    body: impl FnOnce() -> T + Send + 'static,
+) -> anyhow::Result<JoinHandle<T>> {
     std::thread::Builder::new()
         .name(format!("tw-{name}"))
         .spawn(body)

@@ -68,6 +68,13 @@ pub enum ConfigError {
     },
 }
 
+/// Hash of a file, such as a binary that was approved.
+pub fn hash_file(path: &std::path::Path) -> std::io::Result<[u8; 32]> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(std::fs::File::open(path)?)?;
+    Ok(*hasher.finalize().as_bytes())
+}
+
 /// Hash of a configuration text, as kept in the journal's segment headers.
 pub fn hash(text: &str) -> [u8; 32] {
     *blake3::hash(text.as_bytes()).as_bytes()

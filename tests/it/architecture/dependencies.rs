@@ -65,7 +65,7 @@ const PRODUCT: &[(&str, &[&str], &str)] = &[
     ("rcgen", &["venue", "wire"], "the self-made CA of the local venue"),
     ("ring", &["binance", "venue"], "HMAC and Ed25519 signatures; rustls has it too"),
     ("rust_decimal", &["engine", "config", "tickwheel"], "exact decimals at the edges"),
-    ("rustix", &["journal", "engine", "wire", "secret"], "system calls without unsafe of ours"),
+    ("rustix", &["journal", "engine", "wire", "secret", "tickwheel"], "system calls without unsafe of ours"),
     ("rustls", &["wire", "venue", "secret", "tickwheel"], "TLS without a C library"),
     ("serde", &["config", "secret", "tickwheel", "binance", "guard", "venue"], "typed configuration and --json"),
     ("serde_json", &["secret", "tickwheel", "binance", "guard", "venue"], "--json; answers and requests of venues, off the hot path"),

@@ -5,6 +5,8 @@ mod audit_command;
 mod backtest;
 mod compose;
 mod doctor;
+mod drill;
+mod evidence;
 mod explain;
 mod guard_command;
 mod journal_command;
@@ -61,6 +63,8 @@ enum Command {
     Venue(venue_command::VenueArgs),
     /// Watch an engine and cancel its orders at the venue when it is dead or stuck.
     Guard(guard_command::GuardArgs),
+    /// Drill the kill switch or the guard against a local venue, and keep the evidence.
+    Drill(drill::DrillArgs),
     /// Show what an engine does, or did before it died.
     Stat(stat::StatArgs),
     /// Check whether this host is fit for low latency.
@@ -94,6 +98,7 @@ fn main() -> ExitCode {
         Command::Record(args) => record::run(&args),
         Command::Venue(args) => venue_command::run(&args),
         Command::Guard(args) => guard_command::run(&args),
+        Command::Drill(args) => drill::run(&args),
         Command::Stat(args) => stat::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };

@@ -171,7 +171,7 @@ fn absolute(path: &Path) -> String {
 }
 
 /// The play-money key of the local venue in a file, as any other key is.
-fn write_local_key(dir: &Path, account: &Account) -> anyhow::Result<PathBuf> {
+pub(crate) fn write_local_key(dir: &Path, account: &Account) -> anyhow::Result<PathBuf> {
     let path = dir.join(LOCAL_KEY_NAME);
     let write = || -> std::io::Result<()> {
         let mut options = std::fs::OpenOptions::new();

@@ -26,6 +26,7 @@ pub use schema::Config;
 pub const PROFILES: &[(&str, &str)] = &[
     ("paper", include_str!("../profiles/paper.toml")),
     ("generated", include_str!("../profiles/generated.toml")),
+    ("live-first-day", include_str!("../profiles/live-first-day.toml")),
     ("backtest-spot", include_str!("../profiles/backtest-spot.toml")),
     ("backtest-usdm", include_str!("../profiles/backtest-usdm.toml")),
 ];

@@ -80,7 +80,7 @@ impl Config {
     pub(crate) fn validate_live(&self, origin: &str) -> Result<(), ConfigError> {
         let Some(live) = &self.live else {
             if self.engine.mode == "live" {
-                let what = "engine.mode = \"live\" needs [live] with a ramp: see docs/GOING_LIVE.md";
+                let what = "engine.mode = \"live\" needs [live] with a ramp, and passes a preflight: see docs/GOING_LIVE.md";
                 return Err(conflict(origin, what.to_string()));
             }
             return Ok(());
@@ -169,5 +169,84 @@ impl Config {
             tighten(position, &mut limits.position_notional_max, step.notional_max);
         }
         Ok(told)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn live() -> &'static str {
+        crate::profile("live-first-day").unwrap()
+    }
+
+    /// Lines of the profile replaced, and words that the error must hold.
+    #[track_caller]
+    fn check(from: &str, to: &str, words: &[&str]) {
+        let text = live().replacen(from, to, 1);
+        assert_ne!(text, live(), "\"{from}\" is not in the profile");
+        let error = Config::parse(&text, "live.toml").unwrap_err().to_string();
+        for word in words {
+            assert!(error.contains(word), "\"{word}\" is not in: {error}");
+        }
+    }
+
+    #[test]
+    fn a_ramp_that_begins_too_high_or_goes_backwards_is_named() {
+        check("notional_max = \"500\"", "notional_max = \"500.01\"", &["500.01", "first day"]);
+        check("instruments_max = 2", "instruments_max = 3", &["instruments_max = 3", "first day"]);
+        check("from_day = 1", "from_day = 2", &["from_day = 2", "1 in the first"]);
+        check("from_day = 4", "from_day = 1", &["from_day = 1", "more than 1"]);
+        check("orders_daily_max = 200", "orders_daily_max = 0", &["a cap is zero"]);
+        check("order_notional_max = \"100\"", "order_notional_max = \"501\"", &["501", "at most"]);
+        check("clock_offset_us_max = 100", "clock_offset_us_max = 0", &["clock_offset_us_max"]);
+        let cut = live().split("[[live.ramp]]").next().unwrap();
+        let rest = live().split("[[instrument]]").nth(1).unwrap();
+        let error = Config::parse(&format!("{cut}[[instrument]]{rest}"), "x").unwrap_err();
+        assert!(error.to_string().contains("live.ramp"), "{error}");
+    }
+
+    #[test]
+    fn live_mode_needs_its_sections_and_what_names_no_mode_is_a_dry_run() {
+        let mut unguarded = Config::parse(live(), "live").unwrap();
+        unguarded.guard = None;
+        let error = Config::parse(&unguarded.to_toml(), "x").unwrap_err().to_string();
+        assert!(error.contains("needs [guard]"), "{error}");
+        let text = live().replace("mode = \"live\"", "");
+        assert_eq!(Config::parse(&text, "x").unwrap().engine.mode, "dry-run");
+        let without = live().split("# What must be so").next().unwrap().to_string()
+            + "[[instrument]]"
+            + live().split("[[instrument]]").nth(1).unwrap();
+        let error = Config::parse(&without, "x").unwrap_err().to_string();
+        assert!(error.contains("[live]"), "{error}");
+    }
+
+    #[test]
+    fn the_step_of_a_day_is_the_last_that_has_begun() {
+        let live = Config::parse(live(), "live").unwrap().live.unwrap();
+        let from = [1, 3, 4, 7, 8, 1_000].map(|day| live.step(day).unwrap().from_day);
+        assert_eq!(from, [1, 1, 4, 4, 8, 8]);
+        assert_eq!(live.step(0), None);
+    }
+
+    #[test]
+    fn caps_tighten_and_never_loosen() {
+        let config = Config::parse(live(), "live").unwrap();
+        let step = config.live.as_ref().unwrap().step(3).unwrap().clone();
+        let mut capped = config.clone();
+        let told = capped.cap(&step).unwrap();
+        let account = capped.risk.account.as_ref().unwrap();
+        assert_eq!(account.gross_notional_max.to_string(), "500");
+        let limits = &capped.risk.instrument[0];
+        assert_eq!(limits.order_notional_max.to_string(), "100");
+        assert_eq!(limits.position_notional_max.to_string(), "500");
+        assert!(told.iter().any(|line| line.contains("BTCUSDT.order_notional_max: 500 becomes 100")));
+        // What is tighter already stays; a second time nothing is left to do.
+        assert_eq!(capped.cap(&step).unwrap(), Vec::<String>::new());
+        let mut many = config;
+        let copies = [1, 2].map(|_| many.instrument[0].clone());
+        many.instrument.extend(copies);
+        let error = many.cap(&step).unwrap_err();
+        assert!(error.contains("3 instruments") && error.contains("2 are allowed"), "{error}");
     }
 }

@@ -74,7 +74,8 @@ pub struct EngineSection {
     /// Number of the instance, 0 to 255; part of every order id, so two engines at one venue need two.
     #[serde(default = "one")]
     pub number: u8,
-    /// `backtest`, `paper`, `dry-run` or `live`.
+    /// `backtest`, `paper`, `dry-run` or `live`. What names no mode sends nothing.
+    #[serde(default = "dry_run")]
     pub mode: String,
     /// Core to pin the core thread to: `auto` (the last one), `none`, or a number.
     #[serde(default = "auto")]
@@ -104,6 +105,9 @@ pub struct EngineSection {
 
 fn one() -> u8 {
     1
+}
+fn dry_run() -> String {
+    "dry-run".to_string()
 }
 fn auto() -> String {
     "auto".to_string()

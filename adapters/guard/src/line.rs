@@ -31,6 +31,10 @@ const BACKOFF_NS_MAX: u64 = 500_000_000;
 const IN_FLIGHT_MAX: usize = crate::cancel::ROUND_COUNT_MAX + 8;
 const NS_PER_MS: u64 = 1_000_000;
 const NS_PER_S: u64 = 1_000_000_000;
+/// Asks for times in microseconds.
+const MICROSECONDS: (&str, &str) = ("X-MBX-TIME-UNIT", "MICROSECOND");
+/// Times from here on are in microseconds: in milliseconds it would be the year 33658.
+const MICROSECONDS_FROM: u64 = 1_000_000_000_000_000;
 /// "Timestamp outside of the window".
 const TIMESTAMP: i64 = -1021;
 
@@ -121,7 +125,7 @@ impl Handler for Inbox {
 pub struct Offset {
     /// The venue's time less ours, ns.
     pub offset_ns: i64,
-    /// It may be wrong by so much: half of the way there and back, and the venue's millisecond.
+    /// It may be wrong by so much: half of the way there and back, and of the venue's unit.
     pub error_ns: u64,
 }
 
@@ -271,8 +275,9 @@ impl Line {
         };
         let target = self.writer.target(path, seal.as_ref());
         let deadline_ns = now_ns.saturating_add(self.request_ns_max);
-        let request =
-            HttpRequest { token, method: verb, target, headers: &[], body: &[], deadline_ns };
+        // A venue that does not know the header tells milliseconds.
+        let headers: &[(&str, &str)] = if signed { &[] } else { &[MICROSECONDS] };
+        let request = HttpRequest { token, method: verb, target, headers, body: &[], deadline_ns };
         Ok(self.poller.request(self.http, &request)?)
     }
 
@@ -294,13 +299,14 @@ impl Line {
         let told = answer::result::<ServerTime>(body, Place::Body, "the venue's time");
         let Ok(ServerTime { server_time }) = told else { return };
         let way_ns = now_ns.saturating_sub(asked_ns);
-        // The venue tells whole milliseconds; in the middle of one it is half a millisecond later.
-        let venue_ns = server_time.saturating_mul(NS_PER_MS).saturating_add(NS_PER_MS / 2);
+        let unit_ns = if server_time < MICROSECONDS_FROM { NS_PER_MS } else { 1_000 };
+        // The venue tells whole units; in the middle of one it is half a unit later.
+        let venue_ns = server_time.saturating_mul(unit_ns).saturating_add(unit_ns / 2);
         let ours_ns = asked_ns.saturating_add(way_ns / 2);
         let offset_ns = i128::from(venue_ns) - i128::from(ours_ns);
         self.offset = Some(Offset {
             offset_ns: i64::try_from(offset_ns).unwrap_or(0),
-            error_ns: way_ns / 2 + NS_PER_MS / 2,
+            error_ns: way_ns / 2 + unit_ns / 2,
         });
         self.time_next_ns = now_ns.saturating_add(TIME_INTERVAL_NS);
     }

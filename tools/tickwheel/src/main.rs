@@ -10,6 +10,7 @@ mod evidence;
 mod explain;
 mod guard_command;
 mod journal_command;
+mod preflight;
 mod record;
 mod replay;
 mod report;
@@ -65,6 +66,8 @@ enum Command {
     Guard(guard_command::GuardArgs),
     /// Drill the kill switch or the guard against a local venue, and keep the evidence.
     Drill(drill::DrillArgs),
+    /// Whether this build may trade real money with a configuration now, line by line.
+    Preflight(preflight::PreflightArgs),
     /// Show what an engine does, or did before it died.
     Stat(stat::StatArgs),
     /// Check whether this host is fit for low latency.
@@ -99,6 +102,7 @@ fn main() -> ExitCode {
         Command::Venue(args) => venue_command::run(&args),
         Command::Guard(args) => guard_command::run(&args),
         Command::Drill(args) => drill::run(&args),
+        Command::Preflight(args) => preflight::run(&args),
         Command::Stat(args) => stat::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };

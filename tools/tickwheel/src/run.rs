@@ -39,7 +39,7 @@ use engine::risk::RiskState;
 use engine::stats::{Identity, StatsWriter};
 use paper::{PaperConfig, PaperVenue};
 
-use crate::{compose, doctor, report, session};
+use crate::{compose, doctor, preflight, report, session};
 
 use exchange::Exchange;
 use snapshots::Snapshots;
@@ -101,31 +101,40 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let (mut config, origin) = session::read_config(args.config.as_deref(), &args.profile)?;
     override_config(&mut config, args)?;
     let text = config.to_toml();
-    let config = Config::parse(&text, &origin)?;
+    let mut config = Config::parse(&text, &origin)?;
     let mode = config.mode(&origin)?;
     check_runnable(&config, &origin, mode)?;
     let dir = args.data_dir.clone().unwrap_or_else(crate::stat::default_data_dir);
+    if mode == Mode::Live {
+        for line in preflight::gate(&mut config, &origin, &dir, &Clock::new())? {
+            eprintln!("live: {line}");
+        }
+    }
     start(args, &config, &origin, mode, &dir)
 }
 
 fn check_runnable(config: &Config, origin: &str, mode: Mode) -> anyhow::Result<()> {
-    if mode == Mode::Live || mode == Mode::Backtest {
-        let name = mode.name();
+    if mode == Mode::Backtest {
         return Err(anyhow!(
-            "{origin}: engine.mode = \"{name}\" cannot be run: this version runs paper and dry-run; live \
-             trading needs a preflight that it does not have yet"
+            "{origin}: engine.mode = \"backtest\" cannot be run: it is for `tickwheel backtest`"
         ));
     }
     match &config.wire {
+        None if mode == Mode::Live => {
+            Err(anyhow!("{origin}: engine.mode = \"live\" without [wire]: there is no venue"))
+        }
         None if config.market.instrument.is_empty() => Err(anyhow!(
             "{origin}: neither [wire] nor [[market.instrument]]: there is no market to run on"
         )),
+        Some(wire) if wire.network == "local" && mode == Mode::Live => Err(anyhow!(
+            "{origin}: engine.mode = \"live\" with wire.network = \"local\": the local venue is for paper"
+        )),
         Some(wire)
-            if matches!(wire.network.as_str(), "us" | "production") && mode != Mode::DryRun =>
+            if matches!(wire.network.as_str(), "us" | "production") && mode == Mode::Paper =>
         {
             Err(anyhow!(
-                "{origin}: wire.network = \"{}\" is real money: this version goes there with \
-                 engine.mode = \"dry-run\" (or --dry-run) only",
+                "{origin}: wire.network = \"{}\" is real money: engine.mode is \"dry-run\" there (as it is \
+                 where none is named), or \"live\" after a preflight",
                 wire.network
             ))
         }
@@ -133,18 +142,28 @@ fn check_runnable(config: &Config, origin: &str, mode: Mode) -> anyhow::Result<(
     }
 }
 
+/// Another venue than the configured one.
+pub(crate) fn point_at(
+    config: &mut Config,
+    url: &str,
+    key_file: Option<&String>,
+) -> anyhow::Result<()> {
+    let urls = connected::urls_of(url)?;
+    let wire = config.wire.as_mut().ok_or_else(|| {
+        anyhow!("--venue-url: the configuration has no [wire], its market is generated in the process")
+    })?;
+    wire.network = "url".to_string();
+    (wire.rest_url, wire.stream_url, wire.ws_api_url) =
+        (Some(urls.rest), Some(urls.stream), Some(urls.ws_api));
+    if key_file.is_some() {
+        wire.key_file = key_file.cloned();
+    }
+    Ok(())
+}
+
 fn override_config(config: &mut Config, args: &RunArgs) -> anyhow::Result<()> {
     if let Some(url) = &args.venue_url {
-        let urls = connected::urls_of(url)?;
-        let wire = config.wire.as_mut().ok_or_else(|| {
-            anyhow!("--venue-url: the configuration has no [wire], its market is generated in the process")
-        })?;
-        wire.network = "url".to_string();
-        (wire.rest_url, wire.stream_url, wire.ws_api_url) =
-            (Some(urls.rest), Some(urls.stream), Some(urls.ws_api));
-        if args.key_file.is_some() {
-            wire.key_file.clone_from(&args.key_file);
-        }
+        point_at(config, url, args.key_file.as_ref())?;
     }
     if let Some(wire) = &mut config.wire {
         if let Some(seed) = args.seed {

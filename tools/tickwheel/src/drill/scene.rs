@@ -148,12 +148,22 @@ impl Scene {
         Ok(())
     }
 
+    /// The best bid, which a market that has just opened gets within moments.
     fn price(&mut self, symbol: &str, clock: &Clock) -> anyhow::Result<Decimal> {
-        let rest = ("GET", "/api/v3/ticker/price");
-        let body = self.line.ask(rest, false, clock, |params| params.text("symbol", symbol))?;
-        let value: Value = serde_json::from_slice(&body).context("a price")?;
-        let text = value["price"].as_str().context("a price")?;
-        Ok(Decimal::from_str_exact(text)?)
+        let rest = ("GET", "/api/v3/ticker/bookTicker");
+        let start_ns = clock.now_ns();
+        loop {
+            let body = self.line.ask(rest, false, clock, |params| params.text("symbol", symbol))?;
+            let value: Value = serde_json::from_slice(&body).context("a price")?;
+            let price = Decimal::from_str_exact(value["bidPrice"].as_str().context("a price")?)?;
+            if Decimal::ZERO < price {
+                return Ok(price);
+            }
+            if WAIT_NS_MAX < clock.now_ns() - start_ns {
+                bail!("nobody bids for {symbol} at the drill's venue");
+            }
+            std::thread::park_timeout(PAUSE);
+        }
     }
 
     /// Orders that are open at the venue.

@@ -132,7 +132,8 @@ impl Connected {
     }
 }
 
-fn endpoints_of(
+/// Where the venue of a configuration is.
+pub(crate) fn endpoints_of(
     wire: &WireSection,
     child: Option<&LocalVenue>,
     origin: &str,
@@ -183,7 +184,8 @@ pub(crate) fn read_key(path: &Path) -> anyhow::Result<Credentials> {
     Ok(Credentials { api_key: key.api_key, signer })
 }
 
-fn client_config(ca_file: Option<&String>) -> anyhow::Result<Arc<ClientConfig>> {
+/// TLS that believes the authority in a file, or the public ones.
+pub(crate) fn client_config(ca_file: Option<&String>) -> anyhow::Result<Arc<ClientConfig>> {
     let Some(path) = ca_file else { return Ok(tls::client_config(TlsRoots::WebPki)?) };
     let pem = std::fs::read(path).with_context(|| format!("read wire.ca_file {path}"))?;
     tls::client_config(TlsRoots::Pem(&pem)).with_context(|| format!("wire.ca_file {path}"))

@@ -132,7 +132,8 @@ impl Connected {
     }
 }
 
-fn endpoints_of(
+/// Where the venue of a configuration is.
+pub(crate) fn endpoints_of(
     wire: &WireSection,
     child: Option<&LocalVenue>,
     origin: &str,
@@ -163,14 +164,7 @@ fn credentials_of(
     child: Option<&LocalVenue>,
 ) -> anyhow::Result<Option<Credentials>> {
     if let Some(path) = &wire.key_file {
-        let key = Key::read(Path::new(path))?;
-        let signer = match (&key.secret, &key.private_key) {
-            (Some(secret), _) => Signer::hmac(secret),
-            (None, Some(pem)) => Signer::ed25519(pem),
-            (None, None) => return Err(anyhow!("key file {path}: holds no secret")),
-        };
-        let signer = signer.with_context(|| format!("key file {path}"))?;
-        return Ok(Some(Credentials { api_key: key.api_key, signer }));
+        return read_key(Path::new(path)).map(Some);
     }
     let Some(child) = child else { return Ok(None) };
     let account = child.served.accounts.first().context("the local venue has no account")?;
@@ -178,7 +172,20 @@ fn credentials_of(
     Ok(Some(Credentials { api_key: account.api_key.clone(), signer }))
 }
 
-fn client_config(ca_file: Option<&String>) -> anyhow::Result<Arc<ClientConfig>> {
+/// The key in a file.
+pub(crate) fn read_key(path: &Path) -> anyhow::Result<Credentials> {
+    let key = Key::read(path)?;
+    let signer = match (&key.secret, &key.private_key) {
+        (Some(secret), _) => Signer::hmac(secret),
+        (None, Some(pem)) => Signer::ed25519(pem),
+        (None, None) => return Err(anyhow!("key file {}: holds no secret", path.display())),
+    };
+    let signer = signer.with_context(|| format!("key file {}", path.display()))?;
+    Ok(Credentials { api_key: key.api_key, signer })
+}
+
+/// TLS that believes the authority in a file, or the public ones.
+pub(crate) fn client_config(ca_file: Option<&String>) -> anyhow::Result<Arc<ClientConfig>> {
     let Some(path) = ca_file else { return Ok(tls::client_config(TlsRoots::WebPki)?) };
     let pem = std::fs::read(path).with_context(|| format!("read wire.ca_file {path}"))?;
     tls::client_config(TlsRoots::Pem(&pem)).with_context(|| format!("wire.ca_file {path}"))

@@ -22,6 +22,8 @@ mod keeper;
 mod key;
 mod log;
 mod report;
+#[cfg(test)]
+mod rig;
 mod verify;
 
 pub use anchor::{ANCHOR_COUNT_MAX, Anchor, AnchorError};

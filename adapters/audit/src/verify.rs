@@ -471,3 +471,6 @@ impl Sessions {
         Ok(sessions)
     }
 }
+
+#[cfg(test)]
+mod tests;

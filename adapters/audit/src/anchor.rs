@@ -110,7 +110,8 @@ impl Anchor {
 }
 
 fn append(path: &Path, line: &[u8]) -> Result<(), IoError> {
-    let mut file = OpenOptions::new().read(true).append(true).create(true).open(path).at("open", path)?;
+    let mut file =
+        OpenOptions::new().read(true).append(true).create(true).open(path).at("open", path)?;
     let size = file.metadata().at("stat", path)?.len();
     let mut bytes = Vec::with_capacity(line.len() + 2);
     if let Some(last) = size.checked_sub(1) {

@@ -64,7 +64,9 @@ pub enum KeeperError {
     #[error(transparent)]
     Log(#[from] LogError),
     /// The key is not the one that signed before.
-    #[error("the key {found} is not the one that signed before ({due}); a new key begins with a rotation")]
+    #[error(
+        "the key {found} is not the one that signed before ({due}); a new key begins with a rotation"
+    )]
     KeyChanged {
         /// Short form of the key at hand.
         found: String,
@@ -194,8 +196,7 @@ fn open_desk(
     let mut chain = ChainTail::open(journal_dir)?;
     let mut head = None;
     let agrees = head_of(&mut chain, log.last(), &mut head)?;
-    let journal_id =
-        chain.journal_id().ok_or(KeeperError::Chain(journal::ChainFault::Header))?;
+    let journal_id = chain.journal_id().ok_or(KeeperError::Chain(journal::ChainFault::Header))?;
     if log.last().is_some_and(|last| last.journal_id != journal_id) {
         return Err(KeeperError::Foreign(audit_dir.to_path_buf()));
     }
@@ -234,11 +235,8 @@ impl Keeper {
     pub fn open(settings: KeeperSettings, now_ns: u64) -> Result<Keeper, KeeperError> {
         assert!(0 < settings.anchor_every);
         assert!(0 < settings.interval_records);
-        let desk = open_desk(
-            &settings.journal_dir,
-            &settings.audit_dir,
-            settings.key_file.as_deref(),
-        )?;
+        let desk =
+            open_desk(&settings.journal_dir, &settings.audit_dir, settings.key_file.as_deref())?;
         if !desk.agrees {
             return Err(desk.disagreement());
         }
@@ -279,8 +277,7 @@ impl Keeper {
     /// Signs if it is time, and feeds the anchors. Call it a few times a second.
     pub fn poll(&mut self, now_ns: u64) -> Result<Progress, KeeperError> {
         self.follow()?;
-        let (entry, sequence) =
-            self.log.last().map_or((0, 0), |last| (last.entry, last.sequence));
+        let (entry, sequence) = self.log.last().map_or((0, 0), |last| (last.entry, last.sequence));
         let is_new = entry < self.head.entry;
         let is_due = self.settings.interval_ns <= now_ns.saturating_sub(self.signed_ns)
             || self.settings.interval_records <= self.head.last_sequence.saturating_sub(sequence);

@@ -89,7 +89,11 @@ pub fn verify(
         lines = read_lines(audit_dir, &mut report)?;
         points = chain_points(journal_dir, &lines, &mut head)?;
         report.live |= is_held(audit_dir);
-        if !report.live && sessions.last_is_signed && is_short(&lines) < end.entry && 0 < lines.count {
+        if !report.live
+            && sessions.last_is_signed
+            && is_short(&lines) < end.entry
+            && 0 < lines.count
+        {
             let detail = "the journal was closed in order and its end is not signed: the last checkpoints were \
                           removed, or the process was killed in the moment of closing";
             report.find(code::CLOSE_UNSIGNED, format!("chain entry {}", end.entry), detail);
@@ -158,8 +162,12 @@ fn tell_journal(found: &journal::VerifyReport, report: &mut AuditReport) {
             // What later versions of the journal may find.
             _ => code::OTHER,
         };
-        let place =
-            format!("{} offset {} record {}", damage.path.display(), damage.offset, damage.sequence);
+        let place = format!(
+            "{} offset {} record {}",
+            damage.path.display(),
+            damage.offset,
+            damage.sequence
+        );
         report.find(what, place, damage.what.to_string());
     }
     if !found.ok && found.damage.is_empty() {

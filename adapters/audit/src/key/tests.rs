@@ -45,7 +45,11 @@ fn the_public_half_survives_its_pem_and_a_private_key_is_no_public_one() {
     assert!(matches!(PublicKey::read(&path), Err(KeyError::Form { .. })));
     std::fs::set_permissions(&public, std::fs::Permissions::from_mode(0o600)).unwrap();
     assert!(matches!(SigningKey::read(&public), Err(KeyError::Form { .. })));
-    for text in ["", "-----BEGIN PUBLIC KEY-----", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"] {
+    for text in [
+        "",
+        "-----BEGIN PUBLIC KEY-----",
+        "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
+    ] {
         std::fs::write(&public, text).unwrap();
         assert!(matches!(PublicKey::read(&public), Err(KeyError::Form { .. })), "{text}");
     }

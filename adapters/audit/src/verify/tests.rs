@@ -92,8 +92,7 @@ fn a_session_that_does_not_sign_leaves_an_end_that_need_not_be_signed() {
     let recovery = journal::recover(&rig.journal()).unwrap();
     let mut writer =
         journal::Writer::open(&rig.journal(), crate::rig::options(), &recovery).unwrap();
-    let config =
-        engine::event::session::text(engine::event::TextTopic::Config, "[engine]\n");
+    let config = engine::event::session::text(engine::event::TextTopic::Config, "[engine]\n");
     let start = engine::event::session::session_start(3, engine::event::Mode::Paper);
     for mut event in config.into_iter().chain([start]) {
         event.sequence = writer.next_sequence();

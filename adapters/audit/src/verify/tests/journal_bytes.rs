@@ -59,7 +59,11 @@ fn every_length_is_seen() {
     let last = journal::segment_file_name(3);
     for name in [last, journal::CHAIN_FILE.to_string()] {
         let path = rig.journal().join(name);
-        check_lengths(&rig, &path, if path.extension().is_some_and(|it| it == "twj") { 61 } else { 1 });
+        check_lengths(
+            &rig,
+            &path,
+            if path.extension().is_some_and(|it| it == "twj") { 61 } else { 1 },
+        );
     }
     check_lengths(&rig, &rig.checkpoints(), 1);
 }

@@ -4,8 +4,8 @@ use engine::event::Event;
 
 use crate::anchor::Anchor;
 use crate::checkpoint::Checkpoint;
-use crate::key::{KEY_FILE, PUBLIC_KEY_FILE, PublicKey, SigningKey};
 use crate::keeper::Keeper;
+use crate::key::{KEY_FILE, PUBLIC_KEY_FILE, PublicKey, SigningKey};
 use crate::report::code;
 use crate::rig::{Rig, codes, copy, forge, records};
 use crate::verify::VerifyOptions;

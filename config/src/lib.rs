@@ -5,8 +5,11 @@
 //! over each other) is written to the journal as text and read again by replay, so [`Config::parse`]
 //! and [`Config::to_toml`] are inverse.
 
+pub mod audit;
 pub mod key;
+pub mod monitor;
 pub mod number;
+pub mod operator;
 pub mod schema;
 pub mod secrets;
 #[cfg(test)]

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ConfigError;
+use crate::audit::AuditSection;
+use crate::monitor::MonitorSection;
 use crate::number::Number;
+use crate::operator::{OperatorSection, OperatorSocketSection};
 use crate::secrets::SecretsSection;
 use crate::wire::WireSection;
 
@@ -34,12 +37,24 @@ pub struct Config {
     /// Risk limits. No limit means no order.
     #[serde(default)]
     pub risk: RiskSection,
+    /// The post-trade monitor; without it nothing is monitored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<MonitorSection>,
+    /// Signed checkpoints of the journal; without it nothing is signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit: Option<AuditSection>,
     /// Instruments.
     #[serde(default)]
     pub instrument: Vec<InstrumentSection>,
     /// Strategies, in the order of their numbers.
     #[serde(default)]
     pub strategy: Vec<StrategySection>,
+    /// The operator socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator_socket: Option<OperatorSocketSection>,
+    /// Who may give commands, in the order of their numbers from 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operator: Vec<OperatorSection>,
 }
 
 /// `[engine]`

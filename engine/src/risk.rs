@@ -24,8 +24,11 @@
 //! ```
 //! The state is part of the saved state: neither a restart nor a new day makes the gate more lenient.
 
+mod breaker;
+mod change;
 mod exposure;
 mod judge;
+pub mod limit_key;
 pub mod limits;
 mod orders;
 mod rate;
@@ -35,19 +38,22 @@ mod saved;
 mod tests;
 
 use crate::event::kind::KindSet;
-use crate::event::{CommandCode, Event, Kind, OrderState, flags};
+use crate::event::{BreakerState, CommandCode, Event, Kind, OrderState, Scope, TripReason, flags};
 use crate::instrument::{InstrumentIndex, InstrumentTable, Venue};
 use crate::market::Market;
 use crate::money::Money;
 use crate::ring::Emitter;
 use crate::state::mix;
 
+use breaker::Breakers;
+use change::Changes;
 use exposure::{Entry, Reservation};
 use judge::Refusal;
 use orders::{Change, Order, Orders, Place};
 use rate::RateWindow;
 
-pub use limits::{AccountLimits, InstrumentLimits, Limits, LimitsError};
+pub use limit_key::{LimitKey, LimitOwner, UNLIMITED};
+pub use limits::{AccountLimits, Controls, InstrumentLimits, Limits, LimitsError};
 pub use rule::{RULE_COUNT, Rule, Unit};
 
 /// What the gate lets pass, in `code` of `RISK_STATE`. Never renumber.
@@ -116,9 +122,12 @@ const RULE_COUNT_FIRST: usize = 25;
 #[derive(Debug)]
 pub struct Gate {
     instruments: InstrumentTable,
-    /// One a known instrument; `None` refuses.
-    limits: Vec<Option<InstrumentLimits>>,
-    account: Option<AccountLimits>,
+    /// As they are now; what is `None` refuses.
+    limits: Limits,
+    /// As configured: no command goes beyond.
+    configured: Limits,
+    changes: Changes,
+    breakers: Breakers,
     strategy_count: usize,
     entries: Vec<Entry>,
     orders: Orders,
@@ -156,6 +165,7 @@ impl Gate {
         Kind::CLOCK,
         Kind::SESSION_START,
         Kind::LOCK,
+        Kind::BREAKER,
     ]);
 
     /// A gate for `instruments`, strategies `0..strategy_count` and `orders_max` orders (a power of
@@ -168,8 +178,8 @@ impl Gate {
     ) -> Gate {
         let checked = limits.validate(instruments.count(), orders_max);
         assert!(checked.is_ok(), "limits are validated before a gate is made: {checked:?}");
-        let mut by_instrument = limits.instruments;
-        by_instrument.resize(instruments.count(), None);
+        let mut limits = limits;
+        limits.instruments.resize(instruments.count(), None);
         let rate = match &limits.account {
             Some(account) => {
                 RateWindow::new(account.order_rate_count_max, account.order_rate_window_ns)
@@ -177,8 +187,10 @@ impl Gate {
             None => RateWindow::new(0, 0),
         };
         Gate {
-            limits: by_instrument,
-            account: limits.account,
+            configured: limits.clone(),
+            limits,
+            changes: Changes::new(),
+            breakers: Breakers::new(strategy_count + 1, instruments.count()),
             strategy_count,
             entries: instruments.iter().map(|(_, instrument)| Entry::new(instrument)).collect(),
             instruments,
@@ -211,8 +223,10 @@ impl Gate {
             Kind::FEE => self.fee(event, market, out),
             Kind::COMMAND => self.command(event, market, out),
             Kind::LOCK => self.lock(event),
+            Kind::BREAKER => self.breaker(event, market, out),
             Kind::CLOCK | Kind::SESSION_START => {
                 self.release_unbound();
+                self.expire_changes(event.time_ns, out);
                 self.advance(event.time_ns, market);
                 self.watch(out);
             }
@@ -410,7 +424,7 @@ impl Gate {
         }
         // What cannot be told is worse than every limit.
         self.equity = Money(equity.unwrap_or(i128::MIN));
-        let start_ns = self.account.as_ref().map_or(0, |account| account.day_start_ns_utc);
+        let start_ns = self.limits.account.as_ref().map_or(0, |account| account.day_start_ns_utc);
         let day = time_ns.checked_sub(start_ns).map_or(0, |since_ns| since_ns / limits::DAY_NS + 1);
         if self.day.is_none_or(|today| today < day) {
             self.day = Some(day);
@@ -433,13 +447,13 @@ impl Gate {
     }
 
     fn drawdown_breach(&self) -> Option<Refusal> {
-        let limit = self.account.as_ref()?.drawdown_max;
+        let limit = self.limits.account.as_ref()?.drawdown_max;
         let fall = self.equity_peak.minus(self.equity);
         (limit <= fall).then(|| Refusal::money(Rule::Drawdown, fall, limit))
     }
 
     fn loss_breach(&self) -> Option<Refusal> {
-        let limit = self.account.as_ref()?.loss_daily_max;
+        let limit = self.limits.account.as_ref()?.loss_daily_max;
         let loss = self.equity_baseline.minus(self.equity);
         (limit <= loss).then(|| Refusal::money(Rule::LossDaily, loss, limit))
     }
@@ -486,6 +500,8 @@ impl Gate {
                 self.drawdown_latched = false;
                 RiskState::Active
             }
+            Some(CommandCode::LimitSet) => return self.limit_set(event, out),
+            Some(CommandCode::Confirm) => return self.confirm(event, out),
             Some(
                 CommandCode::CancelAll
                 | CommandCode::StrategyDisable
@@ -498,11 +514,9 @@ impl Gate {
                 | CommandCode::Rearm
                 | CommandCode::Pause
                 | CommandCode::Continue
-                | CommandCode::LimitSet
                 | CommandCode::OrderNew
                 | CommandCode::OrderCancel
                 | CommandCode::Flatten
-                | CommandCode::Confirm
                 | CommandCode::Acknowledge
                 | CommandCode::Alive,
             )
@@ -511,6 +525,56 @@ impl Gate {
         if self.state != wanted {
             self.state = wanted;
             self.tell_state(u32::from(event.code), 0, 0, out);
+        }
+    }
+
+    /// A breaker tripped or recovered. When the whole engine is normal again, by an approval or a rearm,
+    /// so is the gate; a limit that is still breached tightens it again at once.
+    fn breaker(&mut self, event: &Event, market: &Market, out: &mut Emitter<'_>) {
+        self.breakers.follow(event);
+        let is_normal = u16::from(event.code.to_le_bytes()[0]) == BreakerState::Normal.code();
+        let is_all = Scope::from_tag(event.tag) == Some(Scope::All);
+        let by = match TripReason::from_code(event.source) {
+            Some(TripReason::Recovered) => CommandCode::Approve,
+            Some(TripReason::Rearmed) => CommandCode::Rearm,
+            Some(_) | None => return,
+        };
+        if !is_normal || !is_all {
+            return;
+        }
+        self.advance(event.time_ns, market);
+        if by == CommandCode::Rearm && event.quantity == 1 {
+            self.equity_peak = self.equity;
+        }
+        self.drawdown_latched = false;
+        if self.state != RiskState::Active {
+            self.state = RiskState::Active;
+            self.tell_state(u32::from(by as u16), 0, 0, out);
+        }
+        self.watch(out);
+    }
+
+    /// Takes over limits that were changed.
+    fn limits_changed(&mut self) {
+        if let Some(account) = &self.limits.account {
+            self.rate.set_count_max(account.order_rate_count_max);
+        }
+    }
+
+    fn instrument_count(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// A limit as it is now; `target` is an instrument or a strategy, or anything for the account's.
+    pub fn limit(&self, key: LimitKey, target: u16) -> Option<i64> {
+        self.limits.clone().value(key, target)
+    }
+
+    /// What breakers let pass of an order of this strategy and instrument.
+    pub fn breaker_state(&self, source: u16, instrument: InstrumentIndex) -> BreakerState {
+        match self.instruments.get(instrument) {
+            Some(own) => self.breakers.strictest(own.venue, source, instrument),
+            None => BreakerState::Normal,
         }
     }
 
@@ -536,7 +600,7 @@ impl Gate {
 
     /// Limits of the account; `None` when nothing is configured.
     pub fn account_limits(&self) -> Option<&AccountLimits> {
-        self.account.as_ref()
+        self.limits.account.as_ref()
     }
 
     /// Whether new orders and changes of that venue's instruments are refused.
@@ -594,9 +658,9 @@ impl Gate {
         self.rate.count_at(time_ns)
     }
 
-    /// How often each rule refused, in the order of [`Rule::ALL`].
+    /// How often each rule refused, in the order of evaluation.
     pub fn refused_counts(&self) -> impl Iterator<Item = (Rule, u64)> {
-        Rule::ALL.iter().copied().zip(self.refused_counts)
+        Rule::ALL.iter().map(|rule| (*rule, self.refused_counts[rule.index()]))
     }
 
     /// Approvals that never became an order; anything but 0 is a fault of the OMS.
@@ -632,6 +696,8 @@ impl Gate {
         if self.locked_venues != 0 {
             hash = mix(hash, u64::from(self.locked_venues));
         }
+        hash = self.breakers.mix_into(hash);
+        hash = self.changes.mix_into(hash);
         hash = mix(hash, self.rate.newest_ns());
         hash = mix(hash, self.dropped_count);
         mix(hash, u64::try_from(self.orders.count()).unwrap_or(u64::MAX))

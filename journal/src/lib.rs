@@ -19,6 +19,7 @@
 mod case;
 mod chain;
 mod crc;
+mod entries;
 mod faults;
 mod files;
 mod helper;
@@ -39,6 +40,7 @@ mod writer;
 pub use case::{After, Case, Situation, StopKind, decide};
 pub use chain::{CHAIN_FILE, ChainFault, ChainSummary, scan_chain_bytes};
 pub use crc::{crc32c, crc32c_software};
+pub use entries::{ChainPoint, ChainTail};
 pub use faults::Faults;
 pub use files::{FileError, segment_file_name};
 pub use layout::{

@@ -1,6 +1,6 @@
 //! The verdict on one intent. The order of the rules is the order of the code and of [`Rule::ALL`].
 
-use crate::event::{BookState, Event, Kind, OrderTerms, Side, flags};
+use crate::event::{BookState, BreakerState, Event, Kind, OrderTerms, Side, flags};
 use crate::instrument::Instrument;
 use crate::market::Market;
 use crate::money::Money;
@@ -65,7 +65,8 @@ impl Gate {
     /// Judges a new order or a change. Changes nothing.
     pub(super) fn judge(&self, event: &Event, market: &Market) -> Result<Wanted, Refusal> {
         let index = usize::from(event.instrument);
-        let known = self.strategy_count;
+        // The row behind the strategies is the operator's own.
+        let known = self.strategy_count + usize::from(event.has(flags::OPERATOR));
         if known <= usize::from(event.source) {
             let measured = i64::from(event.source);
             return Err(Refusal { rule: Rule::UnknownStrategy, measured, limit: count(known) });
@@ -77,7 +78,9 @@ impl Gate {
             let measured = i64::from(event.instrument);
             return Err(Refusal { rule: Rule::UnknownInstrument, measured, limit });
         };
-        let (Some(Some(limits)), Some(account)) = (self.limits.get(index), &self.account) else {
+        let (Some(Some(limits)), Some(account)) =
+            (self.limits.instruments.get(index), &self.limits.account)
+        else {
             let measured = i64::from(event.instrument);
             return Err(Refusal { rule: Rule::NotConfigured, measured, limit: 0 });
         };
@@ -94,12 +97,16 @@ impl Gate {
             quantity: i128::from(after.quantity) - i128::from(before.quantity),
             notional: after.notional - before.notional,
         };
-        self.permitted(&wanted, &step, limits)?;
+        let closes = event.has(flags::OPERATOR) && event.has(flags::REDUCE_ONLY);
+        let breaker = self.breakers.strictest(instrument.venue, event.source, event.instrument);
+        self.permitted(&wanted, &step, limits, if closes { None } else { Some(breaker) })?;
         acceptable_at_venue(event, instrument)?;
         order_size(event, instrument, limits)?;
         near_the_market(event, wanted.order.side, market, limits)?;
         self.position(&step, index, limits, account)?;
-        self.pace(event, account)?;
+        if !closes {
+            self.pace(event, account)?;
+        }
         if self.is_locked(instrument.venue) {
             return Err(Refusal { rule: Rule::VenueLocked, measured: 1, limit: 0 });
         }
@@ -148,22 +155,33 @@ impl Gate {
         Ok(Wanted { order, place: Some(place) })
     }
 
-    /// State of the gate, reduce-only, restricted list.
+    /// Breakers, state of the gate, reduce-only, restricted list. Without a `breaker` it is the control
+    /// stage that closes: nothing but a flip stops that.
     fn permitted(
         &self,
         wanted: &Wanted,
         step: &Step<'_>,
         limits: &InstrumentLimits,
+        breaker: Option<BreakerState>,
     ) -> Result<(), Refusal> {
-        let state = i64::from(self.state.code());
-        if self.state == RiskState::Halted {
-            let limit = i64::from(RiskState::Active.code());
-            return Err(Refusal { rule: Rule::Halted, measured: state, limit });
-        }
         let leaves = wanted.order.leaves;
         let reach = step.entry.reach(step.side, step.quantity);
         // What of this order would not open a position: all of it, less what reaches beyond zero.
         let room = clamped(i128::from(leaves).saturating_sub(reach)).max(0);
+        let Some(breaker) = breaker else { return at_most(Rule::ReduceOnly, leaves, room) };
+        if breaker == BreakerState::Killed {
+            let (measured, limit) = (breaker.code(), BreakerState::Normal.code());
+            let (measured, limit) = (i64::from(measured), i64::from(limit));
+            return Err(Refusal { rule: Rule::Killed, measured, limit });
+        }
+        if self.state == RiskState::Halted {
+            let (measured, limit) = (self.state.code(), RiskState::Active.code());
+            let (measured, limit) = (i64::from(measured), i64::from(limit));
+            return Err(Refusal { rule: Rule::Halted, measured, limit });
+        }
+        if breaker == BreakerState::Safe {
+            at_most(Rule::Safe, leaves, room)?;
+        }
         if self.state == RiskState::Reducing {
             at_most(Rule::Reducing, leaves, room)?;
         }
@@ -171,7 +189,7 @@ impl Gate {
             at_most(Rule::ReduceOnly, leaves, room)?;
         }
         if limits.restricted {
-            return Err(Refusal { rule: Rule::Restricted, measured: 1, limit: 0 });
+            at_most(Rule::Restricted, leaves, room)?;
         }
         Ok(())
     }

@@ -51,7 +51,7 @@ pub struct InstrumentLimits {
     pub passive_bps: i64,
     /// How long the market may have been silent when an order is judged.
     pub reference_age_ns_max: u64,
-    /// On the restricted list: no order at all.
+    /// On the restricted list: only what closes a position.
     pub restricted: bool,
 }
 
@@ -81,6 +81,15 @@ pub struct Limits {
     pub instruments: Vec<Option<InstrumentLimits>>,
     /// Of the account.
     pub account: Option<AccountLimits>,
+    /// What may be configured beyond the limits that every engine needs.
+    pub controls: Controls,
+}
+
+/// Controls that are off unless configured.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Controls {
+    /// A limit is loosened only after a second person's `Confirm`.
+    pub two_person: bool,
 }
 
 /// A limit that cannot be used.
@@ -172,7 +181,7 @@ impl AccountLimits {
 impl Limits {
     /// Limits that refuse everything: nothing is configured.
     pub fn none() -> Limits {
-        Limits { instruments: Vec::new(), account: None }
+        Limits { instruments: Vec::new(), account: None, controls: Controls::default() }
     }
 
     /// Checks every range; the error names the first field that is wrong. `orders_max` is the number

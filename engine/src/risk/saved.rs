@@ -115,6 +115,8 @@ impl State for Gate {
         }
         out.u64(self.dropped_count);
         out.u32(self.locked_venues);
+        self.breakers.save(out);
+        self.save_changes(out);
     }
 
     fn load(&mut self, from: &mut Loader<'_>) -> Result<(), LoadError> {
@@ -150,6 +152,7 @@ impl State for Gate {
         if self.locked_venues >> VENUE_COUNT_MAX != 0 {
             return Err(from.invalid("locked venues"));
         }
-        Ok(())
+        self.breakers.load(from)?;
+        self.load_changes(from)
     }
 }

@@ -45,6 +45,21 @@ pub(crate) fn differences(left: &Event, right: &Event) -> Vec<(&'static str, Str
         .collect()
 }
 
+/// The configuration of the last session of a journal.
+pub(crate) fn last_config(reader: &journal::Reader) -> Option<config::Config> {
+    let mut collector = Collector::default();
+    let mut last = None;
+    for record in reader.records_from(1) {
+        let event: &Event = bytemuck_cast(record);
+        if event.kind == Kind::SESSION_START {
+            last = collector.finish(event).ok().or(last);
+        } else if collector.take(event).is_err() {
+            break;
+        }
+    }
+    config::Config::parse(&last?.config, "journal").ok()
+}
+
 /// Names and scales for telling records.
 #[derive(Debug, Default)]
 pub(crate) struct Names {

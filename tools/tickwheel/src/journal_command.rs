@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::explain::{self, Names};
 use crate::report::count;
-use crate::{exit, session};
+use crate::{audit_command, exit, session};
 
 /// Arguments of `tickwheel journal`.
 #[derive(Args, Debug)]
@@ -70,6 +70,12 @@ enum JournalCommand {
         /// Do what is shown. Removed bytes are kept under `quarantine/`.
         #[arg(long)]
         yes: bool,
+        /// Why, for the signed statement of a journal that is signed.
+        #[arg(long)]
+        reason: Option<String>,
+        /// Who; default: the user's name in the environment.
+        #[arg(long)]
+        actor: Option<String>,
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
@@ -108,8 +114,9 @@ pub(crate) fn run(args: &JournalArgs) -> anyhow::Result<ExitCode> {
             dump(dir, *from, to.unwrap_or(u64::MAX), kind, *json)
         }
         JournalCommand::Verify { dir, json } => verify(dir, *json),
-        JournalCommand::Repair { dir, keep_through, yes, json } => {
-            repair(dir, *keep_through, *yes, *json)
+        JournalCommand::Repair { dir, keep_through, yes, reason, actor, json } => {
+            let why = (actor.as_deref(), reason.as_deref());
+            repair(dir, *keep_through, yes.then_some(why), *json)
         }
         JournalCommand::Diff { left, right, json } => diff(left, right, *json),
         JournalCommand::Book { dir, instrument, every, json } => {
@@ -284,11 +291,13 @@ fn verify(dir: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
 fn repair(
     dir: &Path,
     keep_through: Option<u64>,
-    yes: bool,
+    order: Option<(Option<&str>, Option<&str>)>,
     as_json: bool,
 ) -> anyhow::Result<ExitCode> {
+    let data_dir = dir;
     let dir = session::existing_journal_dir(dir)?;
     let plan = journal::propose_repair(&dir, keep_through)?;
+    let yes = order.is_some();
     let steps: Vec<String> = plan.steps.iter().map(ToString::to_string).collect();
     if !as_json {
         println!("case      {}", plan.case.name());
@@ -307,13 +316,18 @@ fn repair(
         }
     }
     let mut quarantined = Vec::new();
-    if yes && !steps.is_empty() {
+    let mut signed = None;
+    if let Some(why) = order.filter(|_| !steps.is_empty()) {
         let report = journal::repair(&plan)?;
         quarantined = report.quarantined.iter().map(|path| path.display().to_string()).collect();
+        signed = audit_command::after_repair(data_dir, why)?;
         if !as_json {
             println!("done      now {}", report.recovery.case.name());
             for path in &quarantined {
                 println!("kept      {path}");
+            }
+            if let Some(signed) = &signed {
+                println!("audit     {signed}");
             }
         }
     }
@@ -322,7 +336,7 @@ fn repair(
             "{}",
             json!({"case": plan.case.name(), "keep_through": plan.keep_through,
                    "good_records_lost": plan.good_records_lost, "steps": steps, "done": yes,
-                   "quarantined": quarantined})
+                   "quarantined": quarantined, "audit": signed})
         );
     }
     let code = if yes || steps.is_empty() { exit::GOOD } else { exit::NO };

@@ -1,6 +1,7 @@
 //! The `tickwheel` binary: composition root and all operator commands.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints")]
 
+mod audit_command;
 mod backtest;
 mod compose;
 mod doctor;
@@ -51,6 +52,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Look at, check and repair journals.
     Journal(journal_command::JournalArgs),
+    /// Verify what was signed, export decisions with their reasons.
+    Audit(audit_command::AuditArgs),
     /// Record raw frames of a WebSocket into a capture.
     Record(record::RecordArgs),
     /// Run a local exchange that speaks Binance Spot, for trading without money.
@@ -84,6 +87,7 @@ fn main() -> ExitCode {
         Command::Backtest(args) => backtest::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Journal(args) => journal_command::run(&args),
+        Command::Audit(args) => audit_command::run(&args),
         Command::Record(args) => record::run(&args),
         Command::Venue(args) => venue_command::run(&args),
         Command::Stat(args) => stat::run(&args),

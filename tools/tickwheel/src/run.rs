@@ -10,6 +10,7 @@
 //! ```
 //! Without `[wire]` one thread, tw-market, holds the generated market and the paper venue.
 
+mod audit;
 mod beside;
 mod connected;
 mod exchange;

@@ -113,6 +113,7 @@ impl Gauges {
             publish_feed(pipeline, stats);
             publish_money(pipeline, stats);
             publish_links(pipeline, stats);
+            publish_control(pipeline, stats);
             publish_instruments(pipeline, stats);
             publish_strategies(pipeline, stats, tally);
         }
@@ -177,6 +178,30 @@ fn publish_links(pipeline: &Pipeline, stats: &StatsWriter) {
         (CounterId::VenuesLocked, locked),
         (CounterId::VenuesLockedMask, mask),
         (CounterId::BalancesDiffering, differing),
+    ] {
+        stats.set(id, value);
+    }
+}
+
+fn publish_control(pipeline: &Pipeline, stats: &StatsWriter) {
+    let control = pipeline.control();
+    let (trip, job) = (control.last_trip(), control.last_job());
+    let (safe, killed) = control.held_counts();
+    let end_ns = if job.job_end_ns == 0 { pipeline.time_ns() } else { job.job_end_ns };
+    let elapsed_ns = if job.phase == 0 { 0 } else { end_ns.saturating_sub(job.job_start_ns) };
+    for (id, value) in [
+        (CounterId::BreakerState, u64::from(control.state().code())),
+        (CounterId::ScopesSafe, safe),
+        (CounterId::ScopesKilled, killed),
+        (CounterId::TripNumber, trip.trip),
+        (CounterId::TripReason, if trip.trip == 0 { 0 } else { u64::from(trip.reason.code()) }),
+        (CounterId::TripTime, trip.tripped_ns),
+        (CounterId::TripScope, u64::from(trip.scope.tag())),
+        (CounterId::KillPhase, u64::from(job.phase)),
+        (CounterId::KillCancelled, u64::from(job.orders_cancelled)),
+        (CounterId::KillOrdersLeft, u64::from(job.orders_left)),
+        (CounterId::KillElapsed, elapsed_ns),
+        (CounterId::PositionsOpen, to_u64(control.positions_open_count())),
     ] {
         stats.set(id, value);
     }

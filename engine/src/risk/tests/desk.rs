@@ -2,7 +2,8 @@
 
 use crate::book::Book;
 use crate::event::{
-    BookState, CommandCode, Event, Kind, OrderState, OrderTerms, Side, flags, session,
+    BookState, BreakerState, CommandCode, Event, Kind, OrderState, OrderTerms, Scope, Side,
+    TripReason, flags, session,
 };
 use crate::ids;
 use crate::instrument::{Instrument, InstrumentTable, Venue};
@@ -72,7 +73,11 @@ pub(super) fn account() -> AccountLimits {
 }
 
 pub(super) fn limits() -> Limits {
-    Limits { instruments: vec![Some(wide()), Some(wide()), Some(wide())], account: Some(account()) }
+    Limits {
+        instruments: vec![Some(wide()), Some(wide()), Some(wide())],
+        account: Some(account()),
+        ..Limits::none()
+    }
 }
 
 /// An order as the toy OMS knows it.
@@ -190,6 +195,20 @@ impl Desk {
             event.tag = u32::from(venue as u8);
             assert_eq!(self.apply(&event), []);
         }
+    }
+
+    /// A breaker changes its state; `detail` is its `quantity`. Returns what the gate says.
+    pub(super) fn breaker(
+        &mut self,
+        scope: Scope,
+        state: BreakerState,
+        reason: TripReason,
+        detail: i64,
+    ) -> Vec<Event> {
+        let mut event = Event::new(Kind::BREAKER);
+        (event.code, event.tag) = (state.code(), scope.tag());
+        (event.source, event.quantity) = (reason.code(), detail);
+        self.send(event, 0)
     }
 
     pub(super) fn command(&mut self, code: CommandCode) -> Vec<Event> {

@@ -364,9 +364,9 @@ fn refusals_are_counted_by_rule_and_told_with_the_words_of_the_intent() {
     let got = desk.judge(Event { flags: wanted.flags | flags::POST_ONLY, ..wanted });
     assert_eq!((got.price, got.quantity, got.id), (101, 100, 0));
     assert_eq!((got.flags, got.tag), (wanted.flags | flags::POST_ONLY, 77));
-    let counts: Vec<u64> = desk.gate.refused_counts().map(|(_, count)| count).collect();
-    assert_eq!(counts.iter().sum::<u64>(), 1);
-    assert_eq!(counts[Rule::PositionQuantity.index()], 1);
+    let counts: Vec<(Rule, u64)> =
+        desk.gate.refused_counts().filter(|(_, count)| 0 < *count).collect();
+    assert_eq!(counts, [(Rule::PositionQuantity, 1)]);
 }
 
 #[test]

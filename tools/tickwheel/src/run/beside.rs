@@ -116,9 +116,8 @@ impl Life {
 }
 
 /// The threads of this session, not yet running. Each module that has one adds a line.
-#[expect(clippy::unnecessary_wraps, reason = "a module may refuse its configuration")]
-pub(crate) fn jobs(_context: &Context<'_>) -> anyhow::Result<Vec<Job>> {
-    let jobs: [Option<Job>; 0] = [];
+pub(crate) fn jobs(context: &Context<'_>) -> anyhow::Result<Vec<Job>> {
+    let jobs = [super::audit::job(context)?];
     Ok(jobs.into_iter().flatten().collect())
 }
 

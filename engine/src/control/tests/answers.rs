@@ -36,7 +36,8 @@ fn decision(kind: Kind, source: u16, code: u16, tag: u32) -> Event {
 fn commands_of_other_stages_are_answered_by_what_those_tell() {
     let state = |tag| decision(Kind::RISK_STATE, NO_STRATEGY, 1, tag);
     let refused = |tag, source| decision(Kind::REFUSED, source, 124, tag);
-    for (code, tag) in [(CommandCode::Halt, 1), (CommandCode::Reduce, 2), (CommandCode::Resume, 3)] {
+    for (code, tag) in [(CommandCode::Halt, 1), (CommandCode::Reduce, 2), (CommandCode::Resume, 3)]
+    {
         check(of(code, 0), &[state(tag)], "#77 done 1");
         check(of(code, 0), &[], "#77 already-so 0");
         check(of(code, 0), &[state(124)], "#77 already-so 0");
@@ -129,13 +130,15 @@ fn a_refusal_of_a_strategy_is_not_taken_for_one_of_the_operator() {
 fn an_order_that_ends_in_its_own_cascade_was_not_possible() {
     let mut desk = Desk::new(config());
     let mut order = Event::new(Kind::ORDER);
-    (order.instrument, order.source, order.id, order.tag) =
-        (1, OWN, 9, crate::control::MANUAL_TAG);
+    (order.instrument, order.source, order.id, order.tag) = (1, OWN, 9, crate::control::MANUAL_TAG);
     order.flags = flags::OPERATOR;
     order.code = u16::from(OrderState::Rejected.code()) | u16::from(OrderState::New.code()) << 8;
     desk.refuses = Some(1);
     let told = desk.hear_and(new_order(65_535, OrderTerms::LIMIT_GTC), &[order]);
-    assert!(told.contains(&"#77 refused 1".to_string()) || told.contains(&"#77 wrong-state 9".to_string()));
+    assert!(
+        told.contains(&"#77 refused 1".to_string())
+            || told.contains(&"#77 wrong-state 9".to_string())
+    );
 }
 
 #[test]
@@ -158,12 +161,8 @@ fn a_cancel_is_answered_by_what_becomes_of_the_order() {
 }
 
 fn two_persons() -> Desk {
-    let config = ControlConfig {
-        is_two_person: true,
-        confirm_ns_max: 60 * S_NS,
-        quiet_ns: 0,
-        ..config()
-    };
+    let config =
+        ControlConfig { is_two_person: true, confirm_ns_max: 60 * S_NS, quiet_ns: 0, ..config() };
     Desk::new(config)
 }
 
@@ -174,8 +173,9 @@ fn a_second_person_confirms_and_both_commands_are_answered() {
     let told = desk.command_of(1, CommandCode::Rearm, Scope::All, (1, 0));
     assert!(told[0].starts_with("#2 needs-confirm "), "{told:?}");
     assert_eq!(told.len(), 1);
-    let confirm =
-        |desk: &mut Desk, source, number| desk.command_of(source, CommandCode::Confirm, Scope::All, (number, 0));
+    let confirm = |desk: &mut Desk, source, number| {
+        desk.command_of(source, CommandCode::Confirm, Scope::All, (number, 0))
+    };
     assert_eq!(confirm(&mut desk, 1, 2), ["#3 same-person 1"]);
     assert_eq!(confirm(&mut desk, 0, 2), ["#4 not-permitted 0"]);
     assert_eq!(confirm(&mut desk, 2, 1), ["#5 no-such-target 0"]);

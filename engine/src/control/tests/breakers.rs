@@ -87,8 +87,7 @@ fn an_approval_names_the_present_trip_and_is_used_once() {
 
 #[test]
 fn a_cause_that_comes_again_begins_the_quiet_period_anew_and_voids_the_approval() {
-    let triggers =
-        Triggers { loss_daily: Trigger::plain(Action::Safe), ..Triggers::default() };
+    let triggers = Triggers { loss_daily: Trigger::plain(Action::Safe), ..Triggers::default() };
     let mut desk = Desk::new(ControlConfig { triggers, ..config() });
     assert_eq!(breach(&mut desk, 124), ["all NORMAL>SAFE loss-daily #1 501/500"]);
     desk.after(QUIET_NS / 2);
@@ -192,8 +191,7 @@ fn a_kill_is_latched_until_it_is_rearmed() {
 fn what_was_judged_before_the_trip_in_the_same_cascade_is_cancelled_again() {
     // A strategy's intent stands before the breach in the ring: the gate judged it before it heard of the trip.
     let overtaken = |action, intent_flags| {
-        let triggers =
-            Triggers { strategy_panic: trigger(action), ..Triggers::default() };
+        let triggers = Triggers { strategy_panic: trigger(action), ..Triggers::default() };
         let mut desk = Desk::new(ControlConfig { triggers, ..config() });
         let mut intent = Event::new(Kind::INTENT);
         (intent.source, intent.instrument, intent.quantity) = (1, 0, 10);

@@ -26,7 +26,8 @@ fn check_prices(lines: &str) {
     for line in lines.trim().lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
         let side = if words[0] == "buy" { Side::Buy } else { Side::Sell };
-        let price = closing_price(instrument, side, words[1].parse().unwrap(), words[2].parse().unwrap());
+        let price =
+            closing_price(instrument, side, words[1].parse().unwrap(), words[2].parse().unwrap());
         let wanted = words[3].parse().ok();
         assert_eq!(price, wanted, "{line}");
     }

@@ -328,11 +328,8 @@ impl Desk {
     /// The only closing order that works.
     #[track_caller]
     pub(super) fn closer(&self) -> Working {
-        let closers: Vec<&Working> = self
-            .orders
-            .iter()
-            .filter(|order| order.order.tag == super::super::CLOSE_TAG)
-            .collect();
+        let closers: Vec<&Working> =
+            self.orders.iter().filter(|order| order.order.tag == super::super::CLOSE_TAG).collect();
         assert_eq!(closers.len(), 1, "{closers:?}");
         *closers[0]
     }

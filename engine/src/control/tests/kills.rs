@@ -7,12 +7,8 @@ use crate::event::{BookState, BreakerState, CommandCode, LinkCode, OrderState, S
 use crate::instrument::Venue;
 
 fn config() -> ControlConfig {
-    let kill = KillTimes {
-        retry_ns: S_NS,
-        late_ns: 10 * S_NS,
-        pace_ns: 200 * MS_NS,
-        collar_bps: 50,
-    };
+    let kill =
+        KillTimes { retry_ns: S_NS, late_ns: 10 * S_NS, pace_ns: 200 * MS_NS, collar_bps: 50 };
     ControlConfig { is_configured: true, kill, ..ControlConfig::default() }
 }
 
@@ -98,10 +94,7 @@ fn what_still_works_is_cancelled_again_and_a_returned_link_is_not_waited_for() {
     desk.hear(link::link(Venue::BinanceSpot, LinkCode::Up, 0));
     assert_eq!(desk.clock(), ["all cancelling: 0 cancelled, 1 left"]);
     assert_eq!(desk.cancels, [order], "again, though the cancel was on its way");
-    assert_eq!(
-        desk.state(order, OrderState::Cancelled),
-        ["all done: 1 cancelled, 0 left"]
-    );
+    assert_eq!(desk.state(order, OrderState::Cancelled), ["all done: 1 cancelled, 0 left"]);
 }
 
 #[test]
@@ -197,10 +190,7 @@ fn what_comes_up_in_a_killed_scope_is_cancelled_and_closed_too() {
     assert_eq!(desk.control.last_job().orders_left, 1);
     assert_eq!(desk.after(S_NS), ["strategy 0 cancelling: 0 cancelled, 1 left"]);
     assert_eq!(desk.cancels, [order]);
-    assert_eq!(
-        desk.state(order, OrderState::Cancelled),
-        ["strategy 0 done: 1 cancelled, 0 left"]
-    );
+    assert_eq!(desk.state(order, OrderState::Cancelled), ["strategy 0 done: 1 cancelled, 0 left"]);
     // What is not in the scope is not its affair.
     desk.order(1, 1, Side::Buy, 50);
     assert_eq!(desk.control.last_job().phase, 4);
@@ -278,9 +268,13 @@ fn a_kill_takes_a_flatten_over() {
 
 #[test]
 fn the_supervisor_says_why_and_is_not_answered() {
-    for (source, price, reason) in
-        [(0, 14, "flag"), (0, 15, "signal"), (0, 0, "operator"), (0, 99, "operator"), (1, 14, "operator")]
-    {
+    for (source, price, reason) in [
+        (0, 14, "flag"),
+        (0, 15, "signal"),
+        (0, 0, "operator"),
+        (0, 99, "operator"),
+        (1, 14, "operator"),
+    ] {
         let mut desk = Desk::new(config());
         let mut event = command(CommandCode::Kill, 0);
         (event.source, event.price, event.quantity) = (source, price, 1);

@@ -63,7 +63,8 @@ fn an_order_that_the_order_stage_rejects_is_no_word_of_a_venue() {
         // What an approval without room ends in: rejected because of the approval.
         let mut order = Event::new(Kind::ORDER);
         (order.instrument, order.source) = (0, 0);
-        order.code = u16::from(OrderState::Rejected.code()) | u16::from(OrderState::New.code()) << 8;
+        order.code =
+            u16::from(OrderState::Rejected.code()) | u16::from(OrderState::New.code()) << 8;
         let mut approved = Event::new(Kind::APPROVED);
         approved.instrument = 0;
         assert_eq!(desk.decide_because(approved, order), [""; 0]);
@@ -131,9 +132,8 @@ fn a_book_that_is_not_live_for_too_long_trips_its_instrument_and_keeps_it() {
     assert_eq!(desk.after(5 * S_NS - 1), [""; 0], "since it was stale, not since the gap");
     let told = desk.clock();
     assert_eq!(told, ["instrument 1 NORMAL>SAFE staleness #1 5000000001/5000000000"]);
-    let approve = |desk: &mut Desk| {
-        desk.command_of(1, CommandCode::Approve, Scope::Instrument(1), (1, 0))
-    };
+    let approve =
+        |desk: &mut Desk| desk.command_of(1, CommandCode::Approve, Scope::Instrument(1), (1, 0));
     desk.after(50 * S_NS);
     assert!(approve(&mut desk)[0].starts_with("#1 done"));
     assert_eq!(desk.after(100 * S_NS), [""; 0], "the cause is there");
@@ -271,10 +271,7 @@ fn a_position_that_is_held_too_long_is_closed_and_its_strategy_blocked_meanwhile
     assert_eq!(desk.clock(), [""; 0]);
     assert_eq!(
         desk.state(order, OrderState::Cancelled),
-        [
-            "strategy 1 flattening: 1 cancelled, 1 left",
-            "sell 300 @ 9950 of 0 for 1 to reduce",
-        ]
+        ["strategy 1 flattening: 1 cancelled, 1 left", "sell 300 @ 9950 of 0 for 1 to reduce",]
     );
     let closer = desk.closer().order.id;
     assert_eq!(

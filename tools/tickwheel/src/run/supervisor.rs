@@ -22,6 +22,7 @@ use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 use super::beside::{Beside, Job};
+use super::guarded::GuardProcess;
 use super::snapshots::Snapshots;
 use super::world::{Control, Start, Worker, World};
 use crate::report::{self, SessionReport, count};
@@ -39,6 +40,8 @@ const END_WAIT_NS_MAX: u64 = 10_000_000_000;
 const SUPERVISOR_SOURCE: u16 = 0;
 /// Number of the journal helper in `THREAD_DEAD` commands.
 const THREAD_JOURNAL: u32 = 2;
+/// Kind in the error log of the stats file.
+const ERROR_GUARD: u32 = 3;
 /// Number of the local venue in `THREAD_DEAD` commands.
 const THREAD_VENUE: u32 = 5;
 
@@ -87,6 +90,7 @@ pub(crate) struct Parts {
     pub(crate) requests: OutboundConsumer,
     pub(crate) producer: InboundProducer,
     pub(crate) snapshots: Snapshots,
+    pub(crate) guard: Option<GuardProcess>,
     /// Threads beside the engine.
     pub(crate) beside: Vec<Job>,
 }
@@ -101,6 +105,7 @@ pub(crate) struct Supervisor {
     abandon: Arc<AtomicBool>,
     producer: InboundProducer,
     snapshots: Snapshots,
+    guard: Option<GuardProcess>,
     beside: Beside,
     clock: Clock,
     stats: StatsHandle,
@@ -136,7 +141,7 @@ struct Summary {
 impl Supervisor {
     /// Starts the core thread and those that bring it the world.
     pub(crate) fn start(plan: Plan, parts: Parts, clock: Clock) -> anyhow::Result<Supervisor> {
-        let Parts { core, world, requests, producer, snapshots, beside } = parts;
+        let Parts { core, world, requests, producer, snapshots, guard, beside } = parts;
         let signal = Arc::new(AtomicBool::new(false));
         for number in [SIGINT, SIGTERM, SIGHUP] {
             // The second signal of a kind ends the process at once: an operator can always leave.
@@ -182,6 +187,7 @@ impl Supervisor {
             abandon,
             producer,
             snapshots,
+            guard,
             beside,
             clock,
             stats,
@@ -293,6 +299,17 @@ impl Supervisor {
         if let Some(lost) = self.workers.iter_mut().find_map(Worker::lost_child) {
             self.tell_dead(THREAD_VENUE);
             return Some(lost);
+        }
+        if let Some(lost) = self.guard.as_mut().and_then(GuardProcess::lost) {
+            // Trading without a guard is the operator's decision, not a surprise: it is said, once.
+            self.guard = None;
+            let now_ns = self.clock.now_ns();
+            self.stats.error(
+                ERROR_GUARD,
+                now_ns,
+                format_args!("{lost}: nobody guards this engine"),
+            );
+            eprintln!("\n{lost}: nobody guards this engine; start `tickwheel guard`");
         }
         if self.plan.journal.status().helper == journal::HelperState::Dead {
             self.tell_dead(THREAD_JOURNAL);
@@ -441,6 +458,11 @@ impl Supervisor {
             }
         }
         self.control.stop.store(true, Ordering::Release);
+        let is_orderly = failure.is_none() && cancelled;
+        if let Some(guard) = self.guard.take().filter(|_| is_orderly) {
+            // Before the venue: the guard holds it open.
+            guard.dismiss();
+        }
         let end = self.core.join().map_err(|_| anyhow!("the core thread died outside its loop"))?;
         for worker in self.workers {
             if let Err(text) = worker.join() {

@@ -208,7 +208,10 @@ impl Bench {
         (rearm.source, rearm.id) = (1, self.time_ns);
         rearm.price = self.pipeline.control().last_trip().trip.cast_signed();
         self.hear(rearm)?;
-        ensure!(self.pipeline.control().state() == BreakerState::Normal, "done, so it may be rearmed");
+        ensure!(
+            self.pipeline.control().state() == BreakerState::Normal,
+            "done, so it may be rearmed"
+        );
         let ns = |raw| self.clock.delta_as_nanos(start, raw);
         Ok((ns(blocked), ns(last)))
     }
@@ -274,7 +277,9 @@ fn main() -> anyhow::Result<()> {
         last.record(second)?;
         least.record(floor(&bench.clock, &orders, &mut ring, &mut out))?;
     }
-    println!("{rounds} kills, {ORDER_COUNT} open orders each, journaled (level process), one thread");
+    println!(
+        "{rounds} kills, {ORDER_COUNT} open orders each, journaled (level process), one thread"
+    );
     print("blocked", &blocked);
     print("last cancel", &last);
     print("floor", &least);

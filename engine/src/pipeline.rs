@@ -184,7 +184,7 @@ impl Pipeline {
         strategies: Vec<Box<dyn Strategy>>,
     ) -> Pipeline {
         assert!(config.state_hash_interval.is_power_of_two());
-        let mut control = config.control;
+        let mut control = config.control.clone();
         tighten_hold(&mut control, &config.limits);
         let strategy_count = strategies.len();
         let oms = OmsConfig {

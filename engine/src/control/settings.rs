@@ -175,7 +175,8 @@ impl HoldLimits {
     /// `changed`: what a command has made of the instrument's limit, 0 when none has.
     pub(super) fn of(&self, source: usize, instrument: usize, changed: u64) -> u64 {
         let limit = |limits: &[u64], at: usize| limits.get(at).copied().filter(|ns| 0 < *ns);
-        let instrument = if changed == 0 { limit(&self.instruments, instrument) } else { Some(changed) };
+        let instrument =
+            if changed == 0 { limit(&self.instruments, instrument) } else { Some(changed) };
         let strategy = limit(&self.strategies, source);
         instrument.into_iter().chain(strategy).min().unwrap_or(0)
     }

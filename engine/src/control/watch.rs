@@ -265,7 +265,9 @@ impl Control {
 
     /// A command set how long a position may be held; the gate has said that it may.
     fn see_hold_limit(&mut self, event: &Event) {
-        let Some(lane) = self.positions.lanes.get_mut(usize::from(event.instrument)) else { return };
+        let Some(lane) = self.positions.lanes.get_mut(usize::from(event.instrument)) else {
+            return;
+        };
         let ms = u64::try_from(event.quantity).unwrap_or(0);
         lane.hold_ns = ms.saturating_mul(1_000_000);
         self.watch.hold_due_ns = 0;
@@ -355,10 +357,12 @@ impl Control {
         out: &mut Emitter<'_>,
     ) {
         let venue = self.venue_of(event.instrument);
-        let windows = match reason {
-            TripReason::RejectRate => &mut self.watch.rejects,
-            TripReason::Latency => &mut self.watch.slow,
-            _ => &mut self.watch.errors,
+        let windows = if reason == TripReason::RejectRate {
+            &mut self.watch.rejects
+        } else if reason == TripReason::Latency {
+            &mut self.watch.slow
+        } else {
+            &mut self.watch.errors
         };
         let Some(trigger) = self.config.triggers.of(reason) else { return };
         let at = if trigger.is_wide { 0 } else { usize::from(venue) };

@@ -104,9 +104,7 @@ impl Names {
             Subject::Connection(number) => format!("connection {number}"),
             Subject::Thread(number) => named(&self.threads, u64::from(number))
                 .map_or_else(|| format!("thread {number}"), |name| format!("thread {name}")),
-            Subject::Limit { rule, instrument, strategy } => {
-                self.limit(rule, instrument, strategy)
-            }
+            Subject::Limit { rule, instrument, strategy } => self.limit(rule, instrument, strategy),
             Subject::Code(code) => format!("code {code}"),
             Subject::Operator(number) => self.operator(number),
             Subject::Channel(number) => named(&self.channels, u64::from(number))

@@ -106,7 +106,10 @@ fn orders(notice: &Notice) -> Option<String> {
         Code::ReconcileFailing => format!("{measured} times in a row"),
         Code::OrderUnknown | Code::OrderStale => {
             let age = duration(measured.unsigned_abs());
-            format!("{detail} orders, the oldest for {age} (limit {})", duration(limit.unsigned_abs()))
+            format!(
+                "{detail} orders, the oldest for {age} (limit {})",
+                duration(limit.unsigned_abs())
+            )
         }
         Code::RejectBurst => format!("{measured} rejects in the window (limit {limit})"),
         Code::FillOdd | Code::Anomaly => {
@@ -114,7 +117,8 @@ fn orders(notice: &Notice) -> Option<String> {
         }
         Code::OrderStrange => format!("kind {detail}"),
         Code::BookBad => {
-            let state = BookState::from_code(detail.to_le_bytes()[0]).map_or("unknown", BookState::name);
+            let state =
+                BookState::from_code(detail.to_le_bytes()[0]).map_or("unknown", BookState::name);
             format!("the book is {state}")
         }
         Code::FeedConnection => if detail == 4 { "mute" } else { "lost" }.to_string(),
@@ -142,7 +146,9 @@ fn machine(notice: &Notice) -> String {
         Code::UncleanEnd => format!("session {measured} follows one without an end"),
         Code::ChannelFailing => format!("{measured} attempts in a row failed"),
         Code::ChannelOverflow => format!("{measured} messages lost"),
-        Code::AlarmsOverflow => format!("{measured} signals without an alarm (limit {limit} alarms)"),
+        Code::AlarmsOverflow => {
+            format!("{measured} signals without an alarm (limit {limit} alarms)")
+        }
         _ => lower_first(notice.code.meaning()),
     }
 }

@@ -3,9 +3,8 @@
 use engine::event::kind::KindSet;
 use engine::event::session::strategy_state;
 use engine::event::{
-    AnswerCode, BookState, BreakerState, CommandCode, DifferenceCode, Event, FeedCode, Kind,
-    KillPhase, LinkCode, LockReason, NO_INSTRUMENT, NO_STRATEGY, OrderState, Scope, TripReason,
-    flags,
+    AnswerCode, BookState, BreakerState, CommandCode, DifferenceCode, Event, FeedCode, KillPhase,
+    Kind, LinkCode, LockReason, NO_INSTRUMENT, NO_STRATEGY, OrderState, Scope, TripReason, flags,
 };
 use engine::oms::anomaly;
 use engine::reconcile::ANOMALY_BALANCES;
@@ -240,8 +239,7 @@ impl Rules {
     }
 
     fn refused(&mut self, event: &Event, out: &mut Vec<Signal>) {
-        let (window_ns, most) =
-            (self.settings.refused_window_ns, self.settings.refused_count_max);
+        let (window_ns, most) = (self.settings.refused_window_ns, self.settings.refused_count_max);
         let rule = u32::from(event.code);
         let rows = &mut self.state.refused;
         rate(rows, event, (Code::RefusedBurst, window_ns, most, rule), out);

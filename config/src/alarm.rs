@@ -284,7 +284,8 @@ mod tests {
         assert!(found.contains(expected), "{section}: {found}");
     }
 
-    const WEBHOOK: &str = "[[webhook]]\nname = \"ops\"\nurl_secret = \"file:/u\"\nshape = \"slack\"\n";
+    const WEBHOOK: &str =
+        "[[webhook]]\nname = \"ops\"\nurl_secret = \"file:/u\"\nshape = \"slack\"\n";
     const SMTP: &str = "[[smtp]]\nname = \"mail\"\nhost = \"mx.example\"\nfrom = \"a@b.example\"\n\
                         to = [\"c@d.example\"]\n";
 
@@ -308,7 +309,10 @@ mod tests {
         check(&WEBHOOK.replace("ops", "a b"), "letters, digits and hyphens");
         check(&WEBHOOK.replace("ops", "console"), "not \"console\"");
         check(&format!("{WEBHOOK}{WEBHOOK}"), "two channels of [alarms] are named ops");
-        check(&WEBHOOK.replace("file:/u", "https://hooks.example/x"), "must be the name of a secret");
+        check(
+            &WEBHOOK.replace("file:/u", "https://hooks.example/x"),
+            "must be the name of a secret",
+        );
         check(&SMTP.replace("a@b.example", "a b@c"), "name@host");
         check(&SMTP.replace("c@d.example", "c@"), "name@host");
         check(&format!("{SMTP}user = \"u\""), "belong together");

@@ -28,6 +28,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Mail and webhooks: it reads journal and stats, and asks for the secrets of its channels.
     ("alarm", &["engine", "journal", "secret", "wire"]),
     ("binance", &["engine", "wire"]),
+    // Cancels at the venue for a dead engine: the same words and signatures as order entry.
+    ("guard", &["engine", "binance", "wire"]),
     ("paper", &["engine"]),
     ("secret", &["engine", "wire"]),
     ("synthetic", &["engine"]),
@@ -67,11 +69,11 @@ const PRODUCT: &[(&str, &[&str], &str)] = &[
     ("rust_decimal", &["engine", "config", "tickwheel"], "exact decimals at the edges"),
     ("rustix", &["journal", "engine", "wire", "secret", "tickwheel"], "system calls without unsafe of ours"),
     ("rustls", &["wire", "venue", "secret", "tickwheel", "alarm"], "TLS without a C library"),
-    ("serde", &["config", "secret", "tickwheel", "binance", "venue", "alarm"], "typed configuration and --json"),
-    ("serde_json", &["secret", "tickwheel", "binance", "venue", "alarm"], "--json; answers and requests of venues, off the hot path"),
+    ("serde", &["config", "secret", "tickwheel", "binance", "guard", "venue", "alarm"], "typed configuration and --json"),
+    ("serde_json", &["secret", "tickwheel", "binance", "guard", "venue", "alarm"], "--json; answers and requests of venues, off the hot path"),
     ("signal-hook", &["tickwheel"], "Ctrl-C ends a session cleanly"),
     ("simd-json", &["binance"], "venue frames, parsed in place"),
-    ("thiserror", &["journal", "engine", "strategies", "config", "binance", "paper", "secret", "venue", "wire", "template", "alarm"], "errors with fields"),
+    ("thiserror", &["journal", "engine", "strategies", "config", "binance", "guard", "paper", "secret", "venue", "wire", "template", "alarm"], "errors with fields"),
     ("toml", &["config", "secret"], "configuration and key files"),
     ("tracing", &["engine"], "diagnostics off the hot path"),
     ("tracing-subscriber", &["tickwheel"], "prints the diagnostics"),

@@ -172,9 +172,9 @@ fn list(dir: &Path, json: bool) -> anyhow::Result<ExitCode> {
             );
         }
     }
-    let is_bad = alarms.iter().any(|alarm| {
-        alarm::Severity::Critical <= alarm.severity() && alarm.acknowledged.is_none()
-    });
+    let is_bad = alarms
+        .iter()
+        .any(|alarm| alarm::Severity::Critical <= alarm.severity() && alarm.acknowledged.is_none());
     Ok(ExitCode::from(if is_bad { exit::NO } else { exit::GOOD }))
 }
 
@@ -294,7 +294,9 @@ fn test(source: &Source, as_json: bool) -> anyhow::Result<ExitCode> {
             let verdict = error.as_deref().unwrap_or("taken");
             println!("{name}: {verdict} ({})", report::duration_text(took_ns));
         }
-        rows.push(json!({ "channel": name, "taken": error.is_none(), "error": error, "ns": took_ns }));
+        rows.push(
+            json!({ "channel": name, "taken": error.is_none(), "error": error, "ns": took_ns }),
+        );
     }
     if as_json {
         println!("{}", json!({ "channels": rows }));

@@ -48,11 +48,7 @@ pub(crate) fn job(context: &Context<'_>) -> anyhow::Result<Option<Job>> {
     Ok(Some(Job { name: "alarms", loss: Loss::GoesOn, body }))
 }
 
-fn follow(
-    mut watch: Watch,
-    life: &Life,
-    clock: &engine::clock::Clock,
-) -> anyhow::Result<()> {
+fn follow(mut watch: Watch, life: &Life, clock: &engine::clock::Clock) -> anyhow::Result<()> {
     while life.goes_on() {
         if watch.turn(life.now_ns()) == 0 {
             life.pause(PAUSE);

@@ -400,9 +400,10 @@ impl Worker {
                 self.done(batch, Some(error));
                 return true;
             }
-            let asked_ns = match error {
-                DeliveryError::Busy { wait_ns, .. } => wait_ns.min(self.settings.backoff_ns_max),
-                _ => 0,
+            let asked_ns = if let DeliveryError::Busy { wait_ns, .. } = error {
+                wait_ns.min(self.settings.backoff_ns_max)
+            } else {
+                0
             };
             self.pause(backoff.next_delay_ns().max(asked_ns));
         }

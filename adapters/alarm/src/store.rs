@@ -163,7 +163,7 @@ impl Store {
         let surplus = self.unwritten.len().saturating_sub(UNWRITTEN_COUNT_MAX);
         self.unwritten.drain(..surplus);
         state.version = STATE_VERSION;
-        state.pending = self.unwritten.clone();
+        state.pending.clone_from(&self.unwritten);
         let text = serde_json::to_vec(&state)?;
         write_whole(&self.dir, STATE_FILE, &text)?;
         let unwritten = std::mem::take(&mut self.unwritten);

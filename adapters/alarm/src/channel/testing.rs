@@ -406,7 +406,7 @@ impl Talk {
             text.push_str("250-STARTTLS\r\n");
         }
         if is_secure && !self.settings.auth.is_empty() {
-            text.push_str(&format!("250-AUTH {}\r\n", self.settings.auth));
+            text = format!("{text}250-AUTH {}\r\n", self.settings.auth);
         }
         Next::Line(format!("{text}250 8BITMIME"))
     }

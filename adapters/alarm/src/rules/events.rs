@@ -1,5 +1,6 @@
 //! Rules over the journal's events.
 
+use engine::control::{ALERT_HOLD_TIME, ALERT_KILL_LATE};
 use engine::event::kind::KindSet;
 use engine::event::session::strategy_state;
 use engine::event::{
@@ -365,6 +366,9 @@ fn risk_state(event: &Event, out: &mut Vec<Signal>) {
 fn alert(event: &Event, out: &mut Vec<Signal>) {
     let (rule, instrument, strategy) = (event.code, event.instrument, event.source);
     let code = match event.tag {
+        // The event `KILL` says it too.
+        _ if rule == ALERT_KILL_LATE => return,
+        _ if rule == ALERT_HOLD_TIME => Code::HoldTime,
         100.. if is_loss(Rule::from_code(rule)) => return out.push(loss(event, rule)),
         100.. if METRIC_FIRST < rule => Code::MonitorReached,
         100.. => Code::LimitReached,

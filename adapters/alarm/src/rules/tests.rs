@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use engine::control::{ALERT_HOLD_TIME, ALERT_KILL_LATE};
 use engine::event::link::link;
 use engine::event::session::{command, session_end, session_start, strategy_state};
 use engine::event::{
@@ -160,6 +161,10 @@ fn used_limits_by_the_part_that_is_used() {
     check(&[monitor(50)], &[(Code::MonitorWarning, metric)]);
     check(&[monitor(99)], &[(Code::MonitorWarning, metric)]);
     check(&[monitor(100)], &[(Code::MonitorReached, metric)]);
+    check(&[event(Kind::ALERT, ALERT_KILL_LATE, (1, 1, 100))], &[]);
+    let held = event(Kind::ALERT, ALERT_HOLD_TIME, (61, 60, 100));
+    let subject = Subject::Limit { rule: ALERT_HOLD_TIME, instrument: 1, strategy: 2 };
+    check(&[of_instrument(1, of_strategy(2, held))], &[(Code::HoldTime, subject)]);
     check(&[event(Kind::LIMIT, 12, (1, 2, 0))], &[(Code::LimitChanged, Subject::Code(12))]);
 }
 

@@ -480,7 +480,7 @@ fn secrets_reach_their_servers_and_nothing_else() {
     desk.turn_until(&mut watch, "failures are told", |_| {
         letters.heard().letters.len() >= 2 && 3 <= names(&hook).len()
     });
-    told.push_str(&format!("{watch:?}"));
+    told = format!("{told}{watch:?}");
     watch.close(S, &desk.clock).unwrap();
     for entry in std::fs::read_dir(desk.alarms()).unwrap() {
         told.push_str(&String::from_utf8_lossy(&std::fs::read(entry.unwrap().path()).unwrap()));
@@ -489,7 +489,7 @@ fn secrets_reach_their_servers_and_nothing_else() {
     for (_, letter) in letters.heard().letters {
         told.push_str(&letter);
     }
-    told.push_str(&hook.heard(|heard| format!("{:?}", heard.taken)));
+    told = hook.heard(|heard| format!("{told}{:?}", heard.taken));
     assert!(told.contains("breaker-safe"));
     assert!(!told.contains("canary"), "{told}");
     assert!(hook.heard(|heard| heard.all[0].0.contains("canary")), "there it belongs");

@@ -87,6 +87,7 @@ pub(super) struct Dialogue<'a> {
     abilities: Vec<String>,
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "kinds of errors are not ours to list")]
 fn io_error(error: &io::Error) -> DeliveryError {
     match error.kind() {
         io::ErrorKind::WouldBlock

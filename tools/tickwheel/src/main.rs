@@ -98,7 +98,7 @@ fn main() -> ExitCode {
         Command::Venue(args) => venue_command::run(&args),
         Command::Stat(args) => stat::run(&args),
         Command::Ctl(args) => ctl::run(&args),
-        Command::Completions(args) => Ok(completions::run(&args)),
+        Command::Completions(args) => completions::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };
     outcome.unwrap_or_else(|error| {

@@ -115,7 +115,8 @@ pub(super) fn status(value: &Value) -> String {
     }
     out.push('\n');
     out.push_str(&trouble(value));
-    if let Some(phase) = value["kill_phase"].as_str() {
+    let is_over = value["state"] == "NORMAL" && value["kill_phase"] == "done";
+    if let Some(phase) = value["kill_phase"].as_str().filter(|_| !is_over) {
         let kill = &value["kill"];
         line(
             &mut out,

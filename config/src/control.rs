@@ -1,8 +1,6 @@
 //! `[control]`: what trips a breaker, how a kill goes on, whether a second person is needed.
 
-use engine::control::{
-    Action, COUNT_MAX, ControlConfig, HoldLimits, KillTimes, Trigger, Triggers,
-};
+use engine::control::{Action, COUNT_MAX, ControlConfig, HoldLimits, KillTimes, Trigger, Triggers};
 use engine::instrument::InstrumentTable;
 use serde::{Deserialize, Serialize};
 
@@ -289,10 +287,8 @@ fn hold(
     table: &InstrumentTable,
     origin: &str,
 ) -> Result<HoldLimits, ConfigError> {
-    let mut limits = HoldLimits {
-        instruments: vec![0; table.count()],
-        strategies: vec![0; strategies.len()],
-    };
+    let mut limits =
+        HoldLimits { instruments: vec![0; table.count()], strategies: vec![0; strategies.len()] };
     // The stricter one counts where two are given.
     let stricter = |slot: &mut u64, ns: u64| *slot = if *slot == 0 { ns } else { ns.min(*slot) };
     for section in sections {

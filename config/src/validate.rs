@@ -62,8 +62,11 @@ impl Config {
         self.validate_engine(origin)?;
         self.validate_journal(origin)?;
         self.validate_wire(origin)?;
+        self.validate_guard(origin)?;
+        self.validate_live(origin)?;
         self.validate_operators(origin)?;
         self.validate_audit(origin)?;
+        self.validate_alarms(origin)?;
         self.validate_secrets(origin)?;
         let instruments = self.instruments(origin)?;
         self.limits(&instruments, origin)?;

@@ -27,8 +27,8 @@ mod tests;
 mod thresholds;
 mod writer;
 
-pub use flag::{FLAG_FILE_NAME, FlagError, FlagSet, KillFlag};
 pub use errors::{ERROR_TEXT_BYTES_MAX, ErrorRow};
+pub use flag::{FLAG_FILE_NAME, FlagError, FlagSet, KillFlag};
 pub use histogram::{Counts, SIGNIFICANT_DIGITS, VALUE_NS_MAX, bucket_index, bucket_range};
 pub use layout::{
     BUCKET_MAX, COUNTER_MAX, ERROR_MAX, ERROR_TEXTS_PER_CODE_MAX, FILE_BYTES, HOP_MAX,
@@ -36,8 +36,8 @@ pub use layout::{
 };
 pub use process::ProcessId;
 pub use reader::{
-    CounterRow, EngineRow, HopRow, Liveness, Snapshot, StatsDamage, StatsReadError, StatsReader,
-    ThreadRow, parse_bytes,
+    CounterRow, EngineRow, HopRow, Liveness, Pulse, Snapshot, StatsDamage, StatsReadError,
+    StatsReader, ThreadRow, parse_bytes,
 };
 pub use registry::{
     BookState, CounterId, HopId, Kind, RunState, StallCause, StrategyState, ThreadState, Unit,

@@ -44,7 +44,8 @@ fn start(place: &Place) -> Running {
     let socket = place.data.join("control.sock");
     assert!(running.wait_for(WAIT_NS_MAX, || socket.exists()), "the socket is there");
     assert!(
-        running.wait_for(WAIT_NS_MAX, || !status(place)["positions"].as_array().unwrap().is_empty()),
+        running
+            .wait_for(WAIT_NS_MAX, || !status(place)["positions"].as_array().unwrap().is_empty()),
         "it holds something"
     );
     running
@@ -61,11 +62,24 @@ fn one_operator_does_everything_and_leaves_evidence() {
     let before = status(&place);
     has_keys(
         &before,
-        &["state", "open_orders", "positions", "trip", "reason", "since_ns", "kill_phase", "engine", "scopes"],
+        &[
+            "state",
+            "open_orders",
+            "positions",
+            "trip",
+            "reason",
+            "since_ns",
+            "kill_phase",
+            "engine",
+            "scopes",
+        ],
     );
     assert_eq!((&before["state"], &before["engine"]), (&"NORMAL".into(), &"alive".into()));
     has_keys(&before["positions"][0], &["strategy", "instrument", "quantity", "notional"]);
-    has_keys(&ctl(&place, &["limits", "show", "--json"]).expect(0).json()["limits"][0], &["limit", "now", "configured", "ceiling", "used", "percent"]);
+    has_keys(
+        &ctl(&place, &["limits", "show", "--json"]).expect(0).json()["limits"][0],
+        &["limit", "now", "configured", "ceiling", "used", "percent"],
+    );
 
     // What changes something needs a reason; what cannot be undone asks back, and nobody is there to ask.
     ctl(&place, &["kill", "--yes"]).expect(2);
@@ -76,7 +90,10 @@ fn one_operator_does_everything_and_leaves_evidence() {
     let strategies = before["strategies"].as_array().unwrap();
     let name = strategies[0]["strategy"].as_str().unwrap();
     act(&place, &["disable", name]).expect(0);
-    assert_eq!(ctl(&place, &["flags", "--json"]).expect(0).json()["strategies"][0]["enabled"], false);
+    assert_eq!(
+        ctl(&place, &["flags", "--json"]).expect(0).json()["strategies"][0]["enabled"],
+        false
+    );
     act(&place, &["enable", name]).expect(0);
 
     let set = act(&place, &["limits", "set", "orders_open_max", "20"]).expect(0).json();
@@ -98,12 +115,30 @@ fn one_operator_does_everything_and_leaves_evidence() {
     assert_eq!(status(&place)["scopes"][0]["state"], "SAFE");
 
     let killed = act(&place, &["kill"]).expect(0).json();
-    has_keys(&killed, &["state", "orders_cancelled", "positions_flat", "elapsed_us", "kill_phase", "trip", "command"]);
-    assert_eq!((&killed["state"], &killed["positions_flat"]), (&"KILLED".into(), &true.into()), "{killed}");
+    has_keys(
+        &killed,
+        &[
+            "state",
+            "orders_cancelled",
+            "positions_flat",
+            "elapsed_us",
+            "kill_phase",
+            "trip",
+            "command",
+        ],
+    );
+    assert_eq!(
+        (&killed["state"], &killed["positions_flat"]),
+        (&"KILLED".into(), &true.into()),
+        "{killed}"
+    );
     let after = status(&place);
     assert_eq!((&after["state"], &after["open_orders"]), (&"KILLED".into(), &0.into()));
     assert_eq!(after["reason"], "operator");
-    assert_eq!(after["scopes"].as_array().unwrap().iter().find(|it| it["scope"] == "all").unwrap()["why"], "a scenario");
+    assert_eq!(
+        after["scopes"].as_array().unwrap().iter().find(|it| it["scope"] == "all").unwrap()["why"],
+        "a scenario"
+    );
     // Nothing but a rearm lifts it, and of the right trip only.
     act(&place, &["resume"]).expect(1);
     act(&place, &["rearm", "--trip", "99"]).expect(1);
@@ -111,7 +146,10 @@ fn one_operator_does_everything_and_leaves_evidence() {
     assert_eq!(status(&place)["state"], "NORMAL");
 
     running.interrupt();
-    assert!(running.wait_for(WAIT_NS_MAX, || false) || !socket.exists(), "the socket goes with its engine");
+    assert!(
+        running.wait_for(WAIT_NS_MAX, || false) || !socket.exists(),
+        "the socket goes with its engine"
+    );
     running.end().expect(0);
     let dead = ctl(&place, &["status", "--json"]).expect(1).json();
     assert_eq!((&dead["engine"], &dead["answered"]), (&"stopped".into(), &false.into()));
@@ -124,14 +162,20 @@ fn one_operator_does_everything_and_leaves_evidence() {
     for verb in ["disable", "enable", "limits-set", "order", "trip", "kill", "rearm"] {
         assert!(verbs.contains(&verb), "{verb} is not in {verbs:?}");
     }
-    assert!(commands.iter().all(|it| it["actor"] == "local" && it["reason"] == "a scenario"), "{commands:?}");
+    assert!(
+        commands.iter().all(|it| it["actor"] == "local" && it["reason"] == "a scenario"),
+        "{commands:?}"
+    );
     // Who and why of a record, from the record of the command itself.
     let kill = scratch::events_of(&place.journal())
         .into_iter()
         .find(|event| event.kind == Kind::COMMAND && event.code == 10)
         .unwrap();
     let told = ctl(&place, &["why", &format!("#{}", kill.sequence), "--json"]).expect(0).json();
-    assert_eq!((&told["given"]["actor"], &told["given"]["reason"]), (&"local".into(), &"a scenario".into()));
+    assert_eq!(
+        (&told["given"]["actor"], &told["given"]["reason"]),
+        (&"local".into(), &"a scenario".into())
+    );
 }
 
 /// The texts of all commands in a journal.
@@ -181,7 +225,8 @@ fn a_killed_engine_stays_killed_over_kill_nine_and_says_so_when_it_is_dead() {
 
 fn key_hash(place: &Place, name: &str) -> (String, String) {
     let file = place.directory.path().join(format!("{name}.key")).display().to_string();
-    let made = Running::start(&mut command(&["ctl", "key", &file, "--json"])).end().expect(0).json();
+    let made =
+        Running::start(&mut command(&["ctl", "key", &file, "--json"])).end().expect(0).json();
     (file, made["key_hash"].as_str().unwrap().to_string())
 }
 
@@ -198,7 +243,8 @@ fn a_kill_is_lifted_by_two_persons_and_a_viewer_changes_nothing() {
         settings.operator.push(OperatorSection { name, role, uid: None, key_hash: Some(hash) });
     }
     std::fs::write(&place.config, settings.to_toml()).unwrap();
-    let by = |who: usize, words: &[&str]| act(&place, &[words, &["--key-file", &files[who]]].concat());
+    let by =
+        |who: usize, words: &[&str]| act(&place, &[words, &["--key-file", &files[who]]].concat());
     let look = |who: usize| ctl(&place, &["status", "--json", "--key-file", &files[who]]);
     let mut running = Running::start(&mut place.run_command(&["--speed", "1000"]));
     assert!(running.wait_for(WAIT_NS_MAX, || look(0).code == Some(0)));
@@ -225,7 +271,8 @@ fn a_kill_is_lifted_by_two_persons_and_a_viewer_changes_nothing() {
     assert!(refused.iter().any(|it| it["actor"] == "dee" && it["verb"] == "kill"));
     assert!(refused.iter().any(|it| it["actor"] == "?"));
     // No key is in anything that the engine wrote.
-    let keys: Vec<String> = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    let keys: Vec<String> =
+        files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
     for entry in std::fs::read_dir(place.journal()).unwrap().flatten() {
         let bytes = std::fs::read(entry.path()).unwrap();
         for key in &keys {
@@ -269,10 +316,8 @@ fn garbage_at_the_socket_harms_nobody() {
 #[test]
 fn the_kill_flag_works_without_the_socket() {
     let mut settings = compose::lively(405);
-    settings.operator_socket = Some(config::operator::OperatorSocketSection {
-        enabled: false,
-        ..Default::default()
-    });
+    settings.operator_socket =
+        Some(config::operator::OperatorSocketSection { enabled: false, ..Default::default() });
     let place = Place::with(&settings);
     let mut running = Running::start(&mut place.run_command(&["--speed", "1000"]));
     let has_traded = || {
@@ -282,7 +327,11 @@ fn the_kill_flag_works_without_the_socket() {
     assert!(running.wait_for(WAIT_NS_MAX, has_traded), "stats and journal tell what it does");
     act(&place, &["kill"]).expect(2);
     let killed = act(&place, &["kill", "--flag"]).expect(0).json();
-    assert_eq!((&killed["state"], &killed["positions_flat"]), (&"KILLED".into(), &true.into()), "{killed}");
+    assert_eq!(
+        (&killed["state"], &killed["positions_flat"]),
+        (&"KILLED".into(), &true.into()),
+        "{killed}"
+    );
     running.interrupt();
     running.end().expect(0);
 }

@@ -177,12 +177,8 @@ impl KillFlag {
 
     /// Takes the flag back, if it still is what was seen. The engine does it when the kill was lifted.
     pub fn clear(&self, word: u64) -> bool {
-        let cleared = self.words().word.compare_exchange(
-            word,
-            0,
-            Ordering::AcqRel,
-            Ordering::Relaxed,
-        );
+        let cleared =
+            self.words().word.compare_exchange(word, 0, Ordering::AcqRel, Ordering::Relaxed);
         cleared.is_ok()
     }
 

@@ -1,12 +1,14 @@
 //! Records in words, and the life of an order told from market event to fill.
 
+mod control;
+
 use std::process::ExitCode;
 
 use anyhow::anyhow;
 use engine::event::{
-    BalanceCode, BookState, CommandCode, DifferenceCode, Event, FeeCode, FeedCode, Kind, LinkCode,
-    LockReason, NO_INSTRUMENT, NO_STRATEGY, OrderState, OrderTerms, OrderType, PullReason,
-    ReportCode, TimeInForce, flags,
+    BalanceCode, BookState, DifferenceCode, Event, FeeCode, FeedCode, Kind, LinkCode, LockReason,
+    NO_INSTRUMENT, NO_STRATEGY, OrderState, OrderTerms, OrderType, PullReason, ReportCode,
+    TimeInForce, flags,
 };
 use engine::instrument::{InstrumentTable, Venue};
 use engine::money::{EVENT_MONEY_SCALE, format_scaled};
@@ -178,10 +180,9 @@ impl Names {
                 };
                 format!("fee {fee}, execution {}", event.id)
             }
-            Kind::COMMAND => {
-                let code = CommandCode::from_code(event.code).map_or("unknown", CommandCode::name);
-                format!("operator says {code} (target {})", event.tag)
-            }
+            Kind::COMMAND => control::command(event, &|source| self.strategy(source), &|index| {
+                self.symbol(index)
+            }),
             Kind::SESSION_START | Kind::SESSION_END => format!("session {}", event.id),
             Kind::TEXT => {
                 String::from_utf8_lossy(engine::event::session::text_chunk(event)).into_owned()
@@ -389,7 +390,10 @@ impl Names {
             Kind::LOCK | Kind::SEND_PULL | Kind::BASELINE | Kind::DIFFERENCE => {
                 self.agreement(event)
             }
-            _ => format!("{event:?}"),
+            _ => {
+                control::words(event, &|source| self.strategy(source), &|index| self.symbol(index))
+                    .unwrap_or_else(|| format!("{event:?}"))
+            }
         }
     }
 }

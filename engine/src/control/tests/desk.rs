@@ -109,9 +109,18 @@ impl Desk {
 
     /// An inbound event and everything that follows; returns what the stage told, a line an event.
     pub(super) fn hear(&mut self, event: Event) -> Vec<String> {
+        self.hear_and(event, &[])
+    }
+
+    /// The same; other stages decide `then` because of it.
+    pub(super) fn hear_and(&mut self, event: Event, then: &[Event]) -> Vec<String> {
         self.time_ns += 1;
         self.cancels.clear();
         let first = self.ring.begin(event.at(self.time_ns));
+        let cause = *self.ring.get(first);
+        for decision in then {
+            self.emit(&cause, *decision);
+        }
         let mut at = first;
         loop {
             while at <= self.ring.head() {
@@ -214,6 +223,17 @@ impl Desk {
 
     /// A working order of a strategy; returns its id.
     pub(super) fn order(&mut self, source: u16, index: u16, side: Side, quantity: i64) -> u64 {
+        let id = self.send(source, index, side, quantity);
+        self.state(id, OrderState::Acked);
+        id
+    }
+
+    /// An order of which the venue has not said anything yet.
+    pub(super) fn order_unanswered(&mut self, source: u16, index: u16) -> u64 {
+        self.send(source, index, Side::Buy, 10)
+    }
+
+    fn send(&mut self, source: u16, index: u16, side: Side, quantity: i64) -> u64 {
         let mut approved = Event::new(Kind::APPROVED);
         (approved.source, approved.instrument) = (source, index);
         (approved.price, approved.quantity) = (10_000, quantity);
@@ -221,7 +241,6 @@ impl Desk {
         approved.flags = side.flag() | flags::LAST;
         let id = self.next_id;
         self.inject(approved, |desk, approved| desk.create(approved));
-        self.state(id, OrderState::Acked);
         id
     }
 
@@ -248,9 +267,25 @@ impl Desk {
         self.cascade.iter().filter_map(line).collect()
     }
 
+    /// An intent, then (before anybody has judged it) the panic of a strategy with that number and reason.
+    pub(super) fn overtake(&mut self, intent: Event, (source, tag): (u16, u32)) -> Vec<String> {
+        let mut panic = Event::new(Kind::STRATEGY_STATE);
+        (panic.source, panic.tag) = (source, tag);
+        self.inject(intent, |desk, intent| {
+            desk.emit(intent, panic);
+        })
+    }
+
     /// A decision of another stage.
     pub(super) fn decide(&mut self, event: Event) -> Vec<String> {
         self.inject(event, |_, _| {})
+    }
+
+    /// A decision that follows from another one.
+    pub(super) fn decide_because(&mut self, cause: Event, event: Event) -> Vec<String> {
+        self.inject(cause, |desk, cause| {
+            desk.emit(cause, event);
+        })
     }
 
     /// The venue says where an order is.
@@ -281,14 +316,20 @@ impl Desk {
         self.trade(id, position.abs());
     }
 
+    /// A strategy gets that position by a fill of an order that is over.
+    pub(super) fn hold_late(&mut self, source: u16, index: u16, position: i64) {
+        let mut fill = Event::new(Kind::FILL);
+        (fill.source, fill.instrument) = (source, index);
+        (fill.price, fill.quantity) = (10_000, position.abs());
+        fill.flags = if position < 0 { flags::SELL } else { 0 } | flags::LATE | flags::LAST;
+        self.decide(fill);
+    }
+
     /// The only closing order that works.
     #[track_caller]
     pub(super) fn closer(&self) -> Working {
-        let closers: Vec<&Working> = self
-            .orders
-            .iter()
-            .filter(|order| order.order.tag == super::super::CLOSE_TAG)
-            .collect();
+        let closers: Vec<&Working> =
+            self.orders.iter().filter(|order| order.order.tag == super::super::CLOSE_TAG).collect();
         assert_eq!(closers.len(), 1, "{closers:?}");
         *closers[0]
     }

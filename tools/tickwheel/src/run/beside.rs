@@ -122,6 +122,7 @@ impl Life {
 pub(crate) fn jobs(context: &Context<'_>) -> anyhow::Result<Vec<Job>> {
     let jobs = [
         super::audit::job(context)?,
+        super::alarms::job(context)?,
         super::operator::job(context)?,
         // One line a thread.
     ];

@@ -8,6 +8,7 @@
 )]
 
 mod a_cut_socket_recovers_fast;
+mod a_kill_on_the_local_venue;
 mod a_panicking_strategy_is_isolated;
 mod a_run_can_be_replayed_and_continued;
 mod a_session_over_tls;

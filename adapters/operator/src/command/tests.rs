@@ -54,8 +54,10 @@ fn arguments(json: &str) -> Arguments {
 }
 
 /// Verb, arguments, and the words of the command that matter for it: code, tag, price, quantity.
+type Row<'a> = (Verb, &'a str, (CommandCode, u32, i64, i64));
+
 #[track_caller]
-fn check(view: &View, table: &[(Verb, &str, (CommandCode, u32, i64, i64))]) {
+fn check(view: &View, table: &[Row<'_>]) {
     for (verb, json, (code, tag, price, quantity)) in table {
         let event =
             draft(*verb, &arguments(json), view).unwrap_or_else(|e| panic!("{json}: {e}")).event;

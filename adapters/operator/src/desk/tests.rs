@@ -505,7 +505,7 @@ proptest! {
                     ask(&mut desk, &mut core, &request(verb, "ann", json!({})));
                 }
                 2 => {
-                    let event: Event = *bytemuck_event(&bytes);
+                    let event = some_event(&bytes);
                     desk.on_record(&event, NOW_NS, &mut core);
                 }
                 _ => desk.on_time(NOW_NS + u64::from(bytes[0]) * 1_000_000_000, &mut core),
@@ -522,7 +522,7 @@ proptest! {
 }
 
 /// Any 64 bytes as an event of a kind that there is.
-fn bytemuck_event(bytes: &[u8; 64]) -> Box<Event> {
+fn some_event(bytes: &[u8; 64]) -> Event {
     let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
     let kinds = Kind::ALL;
     let mut event = Event::new(kinds[usize::from(bytes[0]) % kinds.len()].0);
@@ -531,8 +531,8 @@ fn bytemuck_event(bytes: &[u8; 64]) -> Box<Event> {
     event.source = u16::from(bytes[4] % 24);
     event.price = word(8).cast_signed();
     event.quantity = word(16).cast_signed();
-    event.id = if bytes[5] % 2 == 0 { NOW_NS + u64::from(bytes[6] % 8) } else { word(24) };
+    event.id = if bytes[5].is_multiple_of(2) { NOW_NS + u64::from(bytes[6] % 8) } else { word(24) };
     event.tag = u32::from(bytes[7]) << 16 | u32::from(bytes[8]);
     event.flags = bytes[9];
-    Box::new(event)
+    event
 }

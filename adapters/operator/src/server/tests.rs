@@ -164,6 +164,24 @@ fn a_line_sent_right_before_the_hang_up_is_still_heard() {
 }
 
 #[test]
+fn who_only_ends_his_sending_still_gets_his_reply() {
+    let mut bench = Bench::new();
+    let mut stream = bench.connect();
+    stream.write_all(b"status\nflags\nhalf").unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    for (count, text) in [(1, "one"), (2, "two")] {
+        bench.hear(count);
+        bench.server.send(bench.heard[count - 1].0, &done(text), NOW_NS);
+    }
+    for _ in 0..5 {
+        bench.turn();
+    }
+    assert_eq!((bench.heard.len(), bench.server.connection_count()), (2, 0), "half a line is none");
+    let mut stream = BufReader::new(stream);
+    assert_eq!((read(&mut stream).text.as_str(), read(&mut stream).text.as_str()), ("one", "two"));
+}
+
+#[test]
 fn silence_ends_a_connection_and_waiting_for_us_does_not() {
     let mut bench = Bench::new();
     let (silent, mut waiting) = (bench.connect(), bench.connect());

@@ -10,7 +10,7 @@ use operator::{Arguments, Client, ClientError, Outcome, Reply, Request, Verb};
 use serde_json::{Value, json};
 
 use super::{Common, NOT_PERMITTED, code_of, confirm, key, offline, show};
-use crate::run::operator::SOCKET_NAME;
+use crate::run::operator::find_socket;
 use crate::session::Coded;
 use crate::{exit, stat};
 
@@ -31,7 +31,7 @@ pub(super) fn data_dir(common: &Common) -> PathBuf {
 }
 
 fn connect(common: &Common) -> Result<Client, ClientError> {
-    Client::connect(&data_dir(common).join(SOCKET_NAME))
+    Client::connect(&find_socket(&data_dir(common)))
 }
 
 /// What to do about an engine that nobody can ask.

@@ -58,7 +58,8 @@ impl Config {
     pub(crate) fn validate_guard(&self, origin: &str) -> Result<(), ConfigError> {
         let Some(guard) = &self.guard else { return Ok(()) };
         if guard.start && self.wire.is_none() {
-            let what = "guard.start = true: without [wire] there is no venue that could have orders";
+            let what =
+                "guard.start = true: without [wire] there is no venue that could have orders";
             return Err(conflict(origin, what.to_string()));
         }
         for (key, value, min, max) in [

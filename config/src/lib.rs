@@ -5,7 +5,9 @@
 //! over each other) is written to the journal as text and read again by replay, so [`Config::parse`]
 //! and [`Config::to_toml`] are inverse.
 
+pub mod alarm;
 pub mod audit;
+pub mod control;
 pub mod guard;
 pub mod key;
 pub mod live;

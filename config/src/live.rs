@@ -240,7 +240,9 @@ mod tests {
         let limits = &capped.risk.instrument[0];
         assert_eq!(limits.order_notional_max.to_string(), "100");
         assert_eq!(limits.position_notional_max.to_string(), "500");
-        assert!(told.iter().any(|line| line.contains("BTCUSDT.order_notional_max: 500 becomes 100")));
+        assert!(
+            told.iter().any(|line| line.contains("BTCUSDT.order_notional_max: 500 becomes 100"))
+        );
         // What is tighter already stays; a second time nothing is left to do.
         assert_eq!(capped.cap(&step).unwrap(), Vec::<String>::new());
         let mut many = config;

@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ConfigError;
+use crate::alarm::AlarmsSection;
+use crate::audit::AuditSection;
+use crate::control::ControlSection;
 use crate::guard::GuardSection;
 use crate::live::LiveSection;
-use crate::audit::AuditSection;
 use crate::monitor::MonitorSection;
 use crate::number::Number;
 use crate::operator::{OperatorSection, OperatorSocketSection};
@@ -39,6 +41,9 @@ pub struct Config {
     /// Risk limits. No limit means no order.
     #[serde(default)]
     pub risk: RiskSection,
+    /// Breakers, kill, two persons; without it only commands trip anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control: Option<ControlSection>,
     /// The guard: who cancels when this engine cannot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guard: Option<GuardSection>,
@@ -51,6 +56,9 @@ pub struct Config {
     /// Signed checkpoints of the journal; without it nothing is signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audit: Option<AuditSection>,
+    /// Alarms; without it nobody is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alarms: Option<AlarmsSection>,
     /// Instruments.
     #[serde(default)]
     pub instrument: Vec<InstrumentSection>,

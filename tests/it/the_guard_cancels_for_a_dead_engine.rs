@@ -73,7 +73,8 @@ impl Scene {
         let has_orders = || {
             let reader = engine::stats::StatsReader::open(&self.place.stats());
             let snapshot = reader.and_then(|reader| reader.snapshot()).ok();
-            let count = |s: engine::stats::Snapshot| s.counter(engine::stats::CounterId::OrdersOpen);
+            let count =
+                |s: engine::stats::Snapshot| s.counter(engine::stats::CounterId::OrdersOpen);
             0 < snapshot.map_or(0, count) && self.open(0).iter().any(is_engines)
         };
         assert!(engine.wait_for(WAIT_NS_MAX, has_orders), "the engine has no order at the venue");
@@ -123,14 +124,10 @@ fn a_killed_engine_leaves_no_order_and_its_next_start_tells_what_the_guard_did()
     assert!(std::fs::read_to_string(alarms).unwrap().contains("guard-acted"));
 
     // The next session is reconciled with what the guard did, has it in its journal, and ends in order: no new act.
-    scene.place.run(&[
-        "--venue-url",
-        scene.venue.rest(),
-        "--key-file",
-        &scene.key,
-        "--duration",
-        "3s",
-    ]).expect(0);
+    scene
+        .place
+        .run(&["--venue-url", scene.venue.rest(), "--key-file", &scene.key, "--duration", "3s"])
+        .expect(0);
     let dump = scene.place.about(&["replay"]).expect(0).json();
     assert_eq!(dump["first_divergence"], Value::Null);
     let events = simulator::scratch::events_of(&scene.place.journal());

@@ -216,7 +216,11 @@ impl Canceller {
                 None
             }
             Answer::Refused { status, code, retry_after_ns } => {
-                self.count(&if code == 0 { status.to_string() } else { format!("{status} {code}") });
+                self.count(&if code == 0 {
+                    status.to_string()
+                } else {
+                    format!("{status} {code}")
+                });
                 if matches!(status, 418 | 429) {
                     let wait_ns = retry_after_ns.unwrap_or(LIMITED_WAIT_NS);
                     let until_ns = now_ns.saturating_add(wait_ns.min(LIMITED_WAIT_NS_MAX));

@@ -12,7 +12,9 @@ use engine::clock::Clock;
 use wire::endpoint::{Endpoint, EndpointError};
 use wire::http::{HttpAnswer, HttpConfig, HttpId, HttpRequest};
 use wire::poller::Poller;
-use wire::session::{ConfigError, Frame, Handler, SendError, SessionEvent, SessionId, SessionState};
+use wire::session::{
+    ConfigError, Frame, Handler, SendError, SessionEvent, SessionId, SessionState,
+};
 
 use crate::cancel::{Answer, Ask, Canceller};
 
@@ -246,11 +248,13 @@ impl Line {
                 params.text("symbol", symbol);
                 params.number("orderId", *venue_id);
                 // The name by which the engine knows its own cancels, so that its next start finds the order.
-                params.client_id("newClientOrderId", if name.cancel { *name } else { name.cancel() });
+                params
+                    .client_id("newClientOrderId", if name.cancel { *name } else { name.cancel() });
                 Method::Cancel
             }
         };
-        let rest = method.rest().ok_or_else(|| LineError::Answer(format!("{method:?}: no REST")))?;
+        let rest =
+            method.rest().ok_or_else(|| LineError::Answer(format!("{method:?}: no REST")))?;
         self.request(token, rest, method.is_signed(), now_ns)
     }
 
@@ -270,7 +274,9 @@ impl Line {
                 timestamp_ms: now_ns.saturating_add_signed(offset_ns) / NS_PER_MS,
                 recv_window_ms: self.recv_window_ms,
             }),
-            (None, true) => return Err(LineError::Answer("there is no key to sign with".to_string())),
+            (None, true) => {
+                return Err(LineError::Answer("there is no key to sign with".to_string()));
+            }
             (Some(_) | None, false) => None,
         };
         let target = self.writer.target(path, seal.as_ref());
@@ -351,7 +357,10 @@ impl Line {
             let asked_ns = clock.now_ns();
             let body = self.ask(("GET", path), false, clock, |_| {})?;
             self.time_asked_ns = Some(asked_ns);
-            self.take_time(&Kept::Response { status: 200, body, retry_after_ns: None }, clock.now_ns());
+            self.take_time(
+                &Kept::Response { status: 200, body, retry_after_ns: None },
+                clock.now_ns(),
+            );
             if let Some(found) = self.offset
                 && best.is_none_or(|best| found.error_ns < best.error_ns)
             {

@@ -229,7 +229,11 @@ impl Patrol {
             Some(canceller) => {
                 line.send(canceller, now_ns);
                 let wait_ns = canceller.next_ns().saturating_sub(now_ns).max(1_000_000);
-                line.turn(LOOK_WAIT.min(Duration::from_nanos(wait_ns)), &self.clock, Some(canceller))
+                line.turn(
+                    LOOK_WAIT.min(Duration::from_nanos(wait_ns)),
+                    &self.clock,
+                    Some(canceller),
+                )
             }
             None => line.turn(LOOK_WAIT, &self.clock, None),
         }
@@ -281,13 +285,7 @@ impl Patrol {
         }
     }
 
-    fn begin(
-        &mut self,
-        cause: Cause,
-        pulse: &Pulse,
-        now_ns: u64,
-        tell: &mut impl FnMut(&News),
-    ) {
+    fn begin(&mut self, cause: Cause, pulse: &Pulse, now_ns: u64, tell: &mut impl FnMut(&News)) {
         let beats = pulse.threads.iter().map(|thread| thread.last_beat_ns);
         let canceller = self.session.as_ref().filter(|session| session.key_file.is_some());
         let canceller = canceller.map(|session| {
@@ -351,8 +349,11 @@ impl Patrol {
 
     fn act(&self, outcome: Outcome) -> Option<Act> {
         let acting = self.acting.as_ref()?;
-        let report =
-            acting.canceller.as_ref().map(|canceller| canceller.report().clone()).unwrap_or_default();
+        let report = acting
+            .canceller
+            .as_ref()
+            .map(|canceller| canceller.report().clone())
+            .unwrap_or_default();
         Some(Act {
             time_ns: self.clock.now_ns(),
             engine: acting.engine,
@@ -480,7 +481,8 @@ impl Patrol {
         if session.rest_url.starts_with("https://") {
             let tls = match &session.ca_file {
                 Some(path) => {
-                    let pem = std::fs::read(path).map_err(|error| format!("read {path}: {error}"))?;
+                    let pem =
+                        std::fs::read(path).map_err(|error| format!("read {path}: {error}"))?;
                     tls::client_config(TlsRoots::Pem(&pem))
                 }
                 None => tls::client_config(TlsRoots::WebPki),
@@ -517,10 +519,9 @@ impl Patrol {
             engine,
             venue_open: line.is_some_and(Line::is_open),
             can_sign: line.is_some_and(Line::can_sign),
-            trouble: self
-                .trouble
-                .clone()
-                .or_else(|| line.filter(|l| !l.is_open()).and_then(Line::trouble).map(str::to_string)),
+            trouble: self.trouble.clone().or_else(|| {
+                line.filter(|l| !l.is_open()).and_then(Line::trouble).map(str::to_string)
+            }),
         };
         // A full disk keeps nobody from cancelling; whoever reads the beat sees that it is old.
         drop(own.write(&self.orders.dir));

@@ -157,7 +157,8 @@ pub fn read(dir: &Path, from: u64) -> std::io::Result<(Vec<Act>, u64)> {
     file.seek(SeekFrom::Start(from))?;
     let mut bytes = Vec::new();
     file.take(READ_SIZE_BYTES_MAX).read_to_end(&mut bytes)?;
-    let acts = bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+    let acts =
+        bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
     Ok((acts.collect(), size))
 }
 

@@ -90,15 +90,12 @@ impl Session {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(SessionError::Io { path, source }),
         };
-        Session::parse(&bytes)
-            .map(Some)
-            .map_err(|detail| SessionError::Malformed { path, detail })
+        Session::parse(&bytes).map(Some).map_err(|detail| SessionError::Malformed { path, detail })
     }
 
     /// Reads bytes; an error in words.
     pub fn parse(bytes: &[u8]) -> Result<Session, String> {
-        let session: Session =
-            serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        let session: Session = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         if session.version != VERSION {
             return Err(format!("version {}, this program reads {VERSION}", session.version));
         }
@@ -108,8 +105,10 @@ impl Session {
     /// Writes the file, whole or not at all.
     pub fn write(&self, dir: &Path) -> Result<(), SessionError> {
         let path = dir.join(FILE_NAME);
-        let text = serde_json::to_string_pretty(self)
-            .map_err(|error| SessionError::Malformed { path: path.clone(), detail: error.to_string() })?;
+        let text = serde_json::to_string_pretty(self).map_err(|error| SessionError::Malformed {
+            path: path.clone(),
+            detail: error.to_string(),
+        })?;
         replace(&path, text.as_bytes()).map_err(|source| SessionError::Io { path, source })
     }
 }

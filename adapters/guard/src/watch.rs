@@ -150,7 +150,8 @@ impl Watch {
         if exists == Some(false) {
             return Sight::Lost(Cause::Gone);
         }
-        let watched = pulse.threads.iter().filter(|row| [CORE, ORDERS].contains(&row.name.as_str()));
+        let watched =
+            pulse.threads.iter().filter(|row| [CORE, ORDERS].contains(&row.name.as_str()));
         // All of them are counted, also behind the first that is late.
         let mut lost = None;
         for row in watched {

@@ -1,9 +1,13 @@
 //! The `tickwheel` binary: composition root and all operator commands.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints")]
 
+mod alarms_command;
+mod alarms_setup;
 mod audit_command;
 mod backtest;
+mod completions;
 mod compose;
+mod ctl;
 mod doctor;
 mod drill;
 mod evidence;
@@ -70,6 +74,12 @@ enum Command {
     Preflight(preflight::PreflightArgs),
     /// Show what an engine does, or did before it died.
     Stat(stat::StatArgs),
+    /// Show alarms, try their channels, silence them, tell them from a process of its own.
+    Alarms(alarms_command::AlarmsArgs),
+    /// Give commands to a running engine: status, kill, limits, orders.
+    Ctl(ctl::CtlArgs),
+    /// Print a completion script for a shell.
+    Completions(completions::CompletionsArgs),
     /// Check whether this host is fit for low latency.
     Doctor(doctor::DoctorArgs),
 }
@@ -104,6 +114,9 @@ fn main() -> ExitCode {
         Command::Drill(args) => drill::run(&args),
         Command::Preflight(args) => preflight::run(&args),
         Command::Stat(args) => stat::run(&args),
+        Command::Alarms(args) => alarms_command::run(&args),
+        Command::Ctl(args) => ctl::run(&args),
+        Command::Completions(args) => Ok(completions::run(&args)),
         Command::Doctor(args) => doctor::run(&args),
     };
     outcome.unwrap_or_else(|error| {

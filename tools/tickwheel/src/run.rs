@@ -10,12 +10,14 @@
 //! ```
 //! Without `[wire]` one thread, tw-market, holds the generated market and the paper venue.
 
+mod alarms;
 mod audit;
 mod beside;
 pub(crate) mod connected;
 mod exchange;
 pub(crate) mod guarded;
 pub(crate) mod local_venue;
+pub(crate) mod operator;
 mod snapshots;
 mod supervisor;
 mod wire_world;
@@ -36,7 +38,7 @@ use engine::idle::{IdlePolicy, Idler};
 use engine::pipeline::Pipeline;
 use engine::pipeline::core_thread::{Core, CoreSettings};
 use engine::risk::RiskState;
-use engine::stats::{Identity, StatsWriter};
+use engine::stats::{Identity, KillFlag, StatsWriter};
 use paper::{PaperConfig, PaperVenue};
 
 use crate::{compose, doctor, preflight, report, session};
@@ -150,7 +152,9 @@ pub(crate) fn point_at(
 ) -> anyhow::Result<()> {
     let urls = connected::urls_of(url)?;
     let wire = config.wire.as_mut().ok_or_else(|| {
-        anyhow!("--venue-url: the configuration has no [wire], its market is generated in the process")
+        anyhow!(
+            "--venue-url: the configuration has no [wire], its market is generated in the process"
+        )
     })?;
     wire.network = "url".to_string();
     (wire.rest_url, wire.stream_url, wire.ws_api_url) =
@@ -265,6 +269,7 @@ fn start(
         clock: clock.clone(),
         idler,
         settings: CoreSettings { pin, ..CoreSettings::default() },
+        kill_flag: Some(KillFlag::create_in(dir)?),
         abandon: Arc::clone(&abandon),
     };
     let plan = Plan {
@@ -297,6 +302,7 @@ fn beside_jobs(
         mode,
         session: opened.manifest.session,
         first_sequence: opened.pipeline.head() + 1,
+        pipeline: &opened.pipeline,
         producer,
         clock,
         stats: &stats.handle(),

@@ -125,7 +125,8 @@ fn talk(
                     canceller.answered(token, Answer::Nothing { why: "cut" }, now_ns + MS);
                 }
                 Fate::Refused(status) => {
-                    let answer = Answer::Refused { status, code: 0, retry_after_ns: Some(100 * MS) };
+                    let answer =
+                        Answer::Refused { status, code: 0, retry_after_ns: Some(100 * MS) };
                     canceller.answered(token, answer, now_ns + MS);
                 }
             }
@@ -229,8 +230,9 @@ fn too_many_requests_silence_it_for_as_long_as_the_venue_says() {
 #[test]
 fn bytes_that_mean_nothing_are_a_failure_and_no_end() {
     let mut canceller = Canceller::new(settings(true), 0);
-    for (number, body) in
-        [&b""[..], b"{}", b"null", b"[{}]", b"[{\"symbol\":1}]", b"\xff", b"[[[["].iter().enumerate()
+    for (number, body) in [&b""[..], b"{}", b"null", b"[{}]", b"[{\"symbol\":1}]", b"\xff", b"[[[["]
+        .iter()
+        .enumerate()
     {
         let now_ns = 2 * SETTLE_NS + u64::try_from(number).unwrap() * 100 * MS;
         let asked = canceller.take(now_ns);

@@ -134,7 +134,9 @@ fn order_entry_may_be_silent_for_as_long_as_it_promised() {
         let threads =
             vec![row("core", ThreadState::Alive, look), row("orders", ThreadState::Alive, 1)];
         let now_ns = look * 50 * MS;
-        if let Sight::Lost(cause) = watch.look(&pulse(RunState::Running, threads), Some(true), now_ns) {
+        if let Sight::Lost(cause) =
+            watch.look(&pulse(RunState::Running, threads), Some(true), now_ns)
+        {
             found = Some((now_ns / MS, cause.name()));
             break;
         }

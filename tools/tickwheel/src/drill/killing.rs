@@ -32,7 +32,9 @@ pub(super) fn drill(scene: &mut Scene, clock: &Clock) -> anyhow::Result<Findings
     let (code, killed) = scene.ask_engine(&words).context("the kill command")?;
     let command_ns = clock.now_ns() - start_ns;
     findings.check(code == Some(0), || format!("ctl kill ended with {code:?}: {killed}"));
-    findings.check(killed["state"] == "KILLED", || format!("state after the kill: {}", killed["state"]));
+    findings.check(killed["state"] == "KILLED", || {
+        format!("state after the kill: {}", killed["state"])
+    });
     findings.check(killed["positions_flat"] == true, || "positions are not flat".to_string());
     let left = scene.open_orders(clock)?;
     findings.check(left == 0, || format!("{left} orders are open at the venue after the kill"));

@@ -118,7 +118,8 @@ impl Scene {
                 format!("{origin}: the drill's venue does not list {symbol}: drill with others")
             })?;
             let limits = staged.risk.instrument.iter().find(|limits| limits.symbol == *symbol);
-            let limits = limits.with_context(|| format!("{origin}: {symbol} has no risk limits"))?;
+            let limits =
+                limits.with_context(|| format!("{origin}: {symbol} has no risk limits"))?;
             // Enough for the venue, a tenth of what the limits allow of one order.
             let least = Decimal::TWO * instrument.notional_min.0;
             let notional = least.max(limits.order_notional_max.0 / Decimal::TEN);
@@ -321,7 +322,8 @@ impl Drop for Actor {
 
 /// The local venue has one fee for all.
 fn fee_ppm(config: &Config, origin: &str) -> anyhow::Result<u32> {
-    let fee = config.instrument.first().with_context(|| format!("{origin}: no instrument"))?.taker_fee;
+    let fee =
+        config.instrument.first().with_context(|| format!("{origin}: no instrument"))?.taker_fee;
     let ppm = (fee.0 * Decimal::from(1_000_000)).round();
     u32::try_from(i64::try_from(ppm)?).with_context(|| format!("{origin}: a fee of {fee}"))
 }

@@ -106,11 +106,14 @@ impl History {
 
     /// Distinct days with a dry-run or paper session in which strategies wanted orders.
     pub(super) fn rehearsal_days(&self) -> usize {
-        let is_rehearsal = |session: &&Session| {
-            matches!(session.mode, Some(Mode::DryRun | Mode::Paper))
-        };
-        let days: BTreeSet<u64> =
-            self.sessions.iter().filter(is_rehearsal).flat_map(|s| s.days.iter().copied()).collect();
+        let is_rehearsal =
+            |session: &&Session| matches!(session.mode, Some(Mode::DryRun | Mode::Paper));
+        let days: BTreeSet<u64> = self
+            .sessions
+            .iter()
+            .filter(is_rehearsal)
+            .flat_map(|s| s.days.iter().copied())
+            .collect();
         days.len()
     }
 

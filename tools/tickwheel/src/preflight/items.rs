@@ -110,7 +110,9 @@ fn limits(config: &Config, day: u32) -> Item {
     );
     match config.clone().cap(step) {
         Ok(told) if told.is_empty() => Item::pass(name, format!("{caps}; every limit is within")),
-        Ok(told) => Item::pass(name, format!("{caps}; {} limits are tightened to that", told.len())),
+        Ok(told) => {
+            Item::pass(name, format!("{caps}; {} limits are tightened to that", told.len()))
+        }
         Err(why) => Item::fail(name, format!("{caps}; {why}")),
     }
 }
@@ -130,15 +132,17 @@ fn guard(subject: &Subject<'_>) -> Item {
             Item::pass(name, told.to_string())
         }
         Some(beat) => {
-            let process =
-                ProcessId { pid: beat.pid, start_ticks: beat.start_ticks, namespace: beat.namespace };
+            let process = ProcessId {
+                pid: beat.pid,
+                start_ticks: beat.start_ticks,
+                namespace: beat.namespace,
+            };
             let state = if process.exists() == Some(false) { "is gone" } else { "does not beat" };
-            let text = format!("the guard with process {} {state}: start `tickwheel guard`", beat.pid);
+            let text =
+                format!("the guard with process {} {state}: start `tickwheel guard`", beat.pid);
             Item::fail(name, text)
         }
-        None => {
-            Item::fail(name, "no guard has run here: start `tickwheel guard`".to_string())
-        }
+        None => Item::fail(name, "no guard has run here: start `tickwheel guard`".to_string()),
     }
 }
 
@@ -165,7 +169,10 @@ fn kill_drill(subject: &Subject<'_>) -> anyhow::Result<Item> {
         ),
         Some(drill) if drill.passed => {
             let days = age(drill) / DAY_NS;
-            Item::fail(name, format!("passed {days} days ago, at most {days_max}: `tickwheel drill kill`"))
+            Item::fail(
+                name,
+                format!("passed {days} days ago, at most {days_max}: `tickwheel drill kill`"),
+            )
         }
         Some(drill) => {
             Item::fail(name, format!("the last one failed: {}", drill.failures.join("; ")))
@@ -199,7 +206,9 @@ fn dry_run(subject: &Subject<'_>) -> Item {
     let days_min = subject.config.live.as_ref().map_or(0, |live| live.dry_run_days_min);
     let days = subject.history.rehearsal_days();
     let sessions = subject.history.sessions.len();
-    let told = format!("{days} days of dry-run or paper in {sessions} sessions of the journal, at least {days_min}");
+    let told = format!(
+        "{days} days of dry-run or paper in {sessions} sessions of the journal, at least {days_min}"
+    );
     Item::new("dry-run", u32::try_from(days).is_ok_and(|days| days_min <= days), told)
 }
 
@@ -220,9 +229,10 @@ fn secrets(config: &Config) -> Item {
     let wire_key = config.wire.as_ref().and_then(|wire| wire.key_file.as_deref());
     let provider = config.secrets.as_ref().and_then(|secrets| secrets.key.as_deref());
     match (provider, wire_key) {
-        (Some(source), _) if source.starts_with("env:") => {
-            Item::fail(name, "the key comes from the environment, which every child process sees".to_string())
-        }
+        (Some(source), _) if source.starts_with("env:") => Item::fail(
+            name,
+            "the key comes from the environment, which every child process sees".to_string(),
+        ),
         (Some(source), _) => {
             // Where it is, not what it is.
             let scheme = source.split(':').next().unwrap_or_default();

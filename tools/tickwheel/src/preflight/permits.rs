@@ -55,11 +55,15 @@ fn check(config: &Config, by: &By<'_>) -> anyhow::Result<u32> {
     if length < REASON_LENGTH_MIN || REASON_LENGTH_MAX < length {
         return Err(anyhow!("--reason: {REASON_LENGTH_MIN} to {REASON_LENGTH_MAX} characters"));
     }
-    let Some(operator) = config.operator.iter().find(|operator| operator.name == by.operator) else {
+    let Some(operator) = config.operator.iter().find(|operator| operator.name == by.operator)
+    else {
         return refused(format!("no [[operator]] is named \"{}\"", by.operator));
     };
     if !matches!(operator.role.as_str(), "risk" | "admin") {
-        return refused(format!("operator {} has role {}: risk or admin is needed", by.operator, operator.role));
+        return refused(format!(
+            "operator {} has role {}: risk or admin is needed",
+            by.operator, operator.role
+        ));
     }
     match operator.uid {
         Some(expected) if expected != uid => {
@@ -166,7 +170,10 @@ pub(super) fn approval(subject: &Subject<'_>) -> anyhow::Result<Item> {
             format!("the last approval is of build {}", last.build.commit)
         }
         Some(last) if last.config_hash != config_hash => {
-            format!("the last approval is of configuration {}", &last.config_hash[..12.min(last.config_hash.len())])
+            format!(
+                "the last approval is of configuration {}",
+                &last.config_hash[..12.min(last.config_hash.len())]
+            )
         }
         Some(last) if last.until_ns <= subject.now_ns => "the last approval is over".to_string(),
         Some(_) => format!("{} of {needed} people have approved", who.len()),

@@ -34,7 +34,11 @@ pub(super) fn ask(subject: &Subject<'_>, clock: &Clock) -> Vec<Item> {
                 .wire
                 .as_ref()
                 .is_some_and(|wire| REAL.contains(&wire.network.as_str()));
-            vec![account(&mut line, clock), api_key(&mut line, is_real, clock), time(&mut line, subject, clock)]
+            vec![
+                account(&mut line, clock),
+                api_key(&mut line, is_real, clock),
+                time(&mut line, subject, clock),
+            ]
         }
         Err(error) => {
             let text = crate::chain(&error);
@@ -44,8 +48,11 @@ pub(super) fn ask(subject: &Subject<'_>, clock: &Clock) -> Vec<Item> {
 }
 
 fn open(subject: &Subject<'_>) -> anyhow::Result<Line> {
-    let wire: &WireSection =
-        subject.config.wire.as_ref().context("the configuration has no [wire]: there is no venue")?;
+    let wire: &WireSection = subject
+        .config
+        .wire
+        .as_ref()
+        .context("the configuration has no [wire]: there is no venue")?;
     let endpoints = connected::endpoints_of(wire, None, subject.origin)?;
     let rest = endpoints.rest.first().context("a venue has a REST address")?;
     let key = wire.key_file.as_ref().context("wire.key_file is missing")?;
@@ -116,7 +123,9 @@ fn api_key(line: &mut Line, is_real: bool, clock: &Clock) -> Item {
             Err(error) => Item::fail(name, format!("restrictions of the key: {error}")),
         },
         Err(error) if is_real => Item::fail(name, format!("the venue does not tell: {error}")),
-        Err(_) => Item::pass(name, "play money: this venue has no restrictions of keys".to_string()),
+        Err(_) => {
+            Item::pass(name, "play money: this venue has no restrictions of keys".to_string())
+        }
     }
 }
 
@@ -185,7 +194,8 @@ mod tests {
     fn the_clock_fails_when_it_is_certainly_beyond_the_bound() {
         let offset = |offset_ns, error_ns| Offset { offset_ns, error_ns };
         for sign in [1, -1] {
-            let judge = |size_ns: i64, error_ns| judge_clock(offset(sign * size_ns, error_ns), 100, true);
+            let judge =
+                |size_ns: i64, error_ns| judge_clock(offset(sign * size_ns, error_ns), 100, true);
             check(&judge(99_999, 0), true, &["bound 100 us", "steered"]);
             check(&judge(100_000, 0), true, &[]);
             check(&judge(100_001, 0), false, &["100 us from"]);
@@ -204,7 +214,11 @@ mod tests {
                              {"asset": "USDT", "free": free, "locked": "0.00"}],
             })
         };
-        check(&judge_account(&account(true, "SPOT", "500.00")), true, &["USDT 500.00", "canTrade true"]);
+        check(
+            &judge_account(&account(true, "SPOT", "500.00")),
+            true,
+            &["USDT 500.00", "canTrade true"],
+        );
         check(&judge_account(&account(false, "SPOT", "500.00")), false, &["canTrade false"]);
         check(&judge_account(&account(true, "MARGIN", "500.00")), false, &["MARGIN"]);
         check(&judge_account(&account(true, "SPOT", "0.00")), false, &["free: nothing"]);

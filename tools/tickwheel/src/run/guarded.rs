@@ -129,7 +129,8 @@ pub(crate) fn write_session(
     let key_file = match (&section.key_file, &wire.key_file, child) {
         (Some(path), _, _) | (None, Some(path), _) => Some(absolute(Path::new(path))),
         (None, None, Some(child)) => {
-            let account = child.served.accounts.first().context("the local venue has no account")?;
+            let account =
+                child.served.accounts.first().context("the local venue has no account")?;
             Some(absolute(&write_local_key(&dir.join("venue"), account)?))
         }
         (None, None, None) => None,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use engine::border::{InboundProducer, OutboundConsumer};
 use engine::clock::Clock;
-use engine::event::{CommandCode, Event, session as events};
+use engine::event::{CommandCode, Event, TripReason, session as events};
 use engine::money::Money;
 use engine::pipeline::Pipeline;
 use engine::pipeline::core_thread::{BEAT_AGE_NS_MAX, Core, CoreEnd, Ending};
@@ -19,10 +19,10 @@ use engine::stats::{
     CounterId, Heartbeat, HopId, RunState, Snapshot, StatsHandle, StatsReader, ThreadState,
 };
 use serde_json::json;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
-use super::guarded::GuardProcess;
 use super::beside::{Beside, Job};
+use super::guarded::GuardProcess;
 use super::snapshots::Snapshots;
 use super::world::{Control, Start, Worker, World};
 use crate::report::{self, SessionReport, count};
@@ -111,6 +111,8 @@ pub(crate) struct Supervisor {
     stats: StatsHandle,
     reader: StatsReader,
     signal: Arc<AtomicBool>,
+    /// SIGUSR1 came: kill, and go on.
+    kill_signal: Arc<AtomicBool>,
     start_ns: u64,
     summary: Summary,
     snapshot_lost: bool,
@@ -147,6 +149,9 @@ impl Supervisor {
                 .context("watch signals")?;
             signal_hook::flag::register(number, Arc::clone(&signal)).context("watch signals")?;
         }
+        let kill_signal = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(SIGUSR1, Arc::clone(&kill_signal))
+            .context("watch the kill signal")?;
         let start_ns = clock.now_ns();
         let stats = core.stats.handle();
         core.stats.set_state(RunState::Running, start_ns);
@@ -188,6 +193,7 @@ impl Supervisor {
             stats,
             reader,
             signal,
+            kill_signal,
             start_ns,
             summary,
             snapshot_lost: false,
@@ -225,6 +231,9 @@ impl Supervisor {
                 self.summarise(now_ns);
             }
             self.beat_neighbours(now_ns);
+            if self.kill_signal.swap(false, Ordering::AcqRel) {
+                self.kill_by_signal(now_ns);
+            }
             if let Some(dead) = self.find_dead() {
                 failure = Some(dead);
                 break;
@@ -242,6 +251,17 @@ impl Supervisor {
             }
         }
         self.end(failure)
+    }
+
+    /// A kill does not end the run: what is open is cancelled and closed, and somebody looks at it.
+    fn kill_by_signal(&mut self, now_ns: u64) {
+        let mut kill = events::command(CommandCode::Kill, 0);
+        kill.price = i64::from(TripReason::Signal.code());
+        kill.quantity = 1;
+        let is_heard = self.insist(supervisor_event(kill, now_ns));
+        let what = if is_heard { "everything is killed" } else { "the core does not hear it" };
+        self.stats.error(4, now_ns, format_args!("SIGUSR1: {what}"));
+        eprintln!("\nSIGUSR1: {what} (docs/runbooks/kill.md)");
     }
 
     fn beat_neighbours(&mut self, now_ns: u64) {
@@ -284,7 +304,11 @@ impl Supervisor {
             // Trading without a guard is the operator's decision, not a surprise: it is said, once.
             self.guard = None;
             let now_ns = self.clock.now_ns();
-            self.stats.error(ERROR_GUARD, now_ns, format_args!("{lost}: nobody guards this engine"));
+            self.stats.error(
+                ERROR_GUARD,
+                now_ns,
+                format_args!("{lost}: nobody guards this engine"),
+            );
             eprintln!("\n{lost}: nobody guards this engine; start `tickwheel guard`");
         }
         if self.plan.journal.status().helper == journal::HelperState::Dead {

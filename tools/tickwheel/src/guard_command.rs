@@ -13,7 +13,6 @@ use guard::patrol::{End, News, Orders, Patrol};
 use guard::record::Outcome;
 use serde_json::json;
 
-use crate::run::connected;
 use crate::{exit, record, report, session, stat};
 
 /// Arguments of `tickwheel guard`.
@@ -78,7 +77,7 @@ pub(crate) fn run(args: &GuardArgs) -> anyhow::Result<ExitCode> {
 
 /// A key file as the guard's session uses it.
 pub(crate) fn key(path: &Path) -> anyhow::Result<Credentials> {
-    let connected::Credentials { api_key, signer } = connected::read_key(path)?;
+    let crate::secrets::Credentials { api_key, signer } = crate::secrets::read_key(path)?;
     Ok(Credentials { api_key, signer })
 }
 

@@ -19,6 +19,8 @@ mod record;
 mod replay;
 mod report;
 mod run;
+mod secrets;
+mod secrets_command;
 mod session;
 mod simulation;
 mod stat;
@@ -80,6 +82,8 @@ enum Command {
     Ctl(ctl::CtlArgs),
     /// Print a completion script for a shell.
     Completions(completions::CompletionsArgs),
+    /// Check the secrets of a configuration, write templates of key files.
+    Secrets(secrets_command::SecretsArgs),
     /// Check whether this host is fit for low latency.
     Doctor(doctor::DoctorArgs),
 }
@@ -98,10 +102,14 @@ fn main() -> ExitCode {
     // command's own.
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+        .with_max_level(log_level())
         .without_time()
         .with_target(false)
         .init();
+    // Keys are in memory from here on.
+    if let Err(error) = secret::harden::forbid_core_dumps() {
+        eprintln!("tickwheel: {error}; a crash may leave keys on the disk");
+    }
     let outcome = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Backtest(args) => backtest::run(&args),
@@ -117,12 +125,20 @@ fn main() -> ExitCode {
         Command::Alarms(args) => alarms_command::run(&args),
         Command::Ctl(args) => ctl::run(&args),
         Command::Completions(args) => Ok(completions::run(&args)),
+        Command::Secrets(args) => secrets_command::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("tickwheel: {}", chain(&error));
         ExitCode::from(session::exit_code_of(&error))
     })
+}
+
+/// How much the edges tell: `TICKWHEEL_LOG=debug` and the like; warnings without it.
+fn log_level() -> tracing_subscriber::filter::LevelFilter {
+    let wanted = std::env::var("TICKWHEEL_LOG").ok();
+    let level = wanted.and_then(|level| level.parse().ok());
+    level.unwrap_or(tracing_subscriber::filter::LevelFilter::WARN)
 }
 
 /// An error with its causes. Causes that the text before has already told are left out: some libraries

@@ -18,6 +18,7 @@ mod exchange;
 pub(crate) mod guarded;
 pub(crate) mod local_venue;
 pub(crate) mod operator;
+mod rotation;
 mod snapshots;
 mod supervisor;
 mod wire_world;
@@ -252,10 +253,11 @@ fn start(
         }
     }
     let now = (idle, clock.now_ns());
-    let world = world(connected, (config, origin, mode), &opened.pipeline, now)?;
+    let mut world = world(connected, (config, origin, mode), &opened.pipeline, now)?;
     let baseline = supervisor::Baseline::of(&opened.pipeline);
     let edges = (&producer, &clock, &stats);
-    let beside = beside_jobs(config, mode, (dir, &journal_dir), &opened, edges)?;
+    let mut beside = beside_jobs(config, mode, (dir, &journal_dir), &opened, edges)?;
+    beside.extend(world.take_rotation());
     opened.start(clock.now_ns(), &mut outbound)?;
     let abandon = Arc::new(AtomicBool::new(false));
     let core = Core {

@@ -57,7 +57,7 @@ fn open(subject: &Subject<'_>) -> anyhow::Result<Line> {
     let rest = endpoints.rest.first().context("a venue has a REST address")?;
     let key = wire.key_file.as_ref().context("wire.key_file is missing")?;
     let tls = if rest.starts_with("https://") {
-        Some(connected::client_config(wire.ca_file.as_ref())?)
+        Some(crate::secrets::client_config(wire.ca_file.as_ref(), "wire.ca_file")?)
     } else {
         None
     };

@@ -77,8 +77,10 @@ impl LocalVenue {
         let stdout = child.stdout.take().context("the output of the local venue")?;
         let line =
             first_line(stdout).with_context(|| format!("the local venue in {}", dir.display()))?;
-        let served = serde_json::from_str(&line)
-            .with_context(|| format!("the local venue says: {}", line.trim_end()))?;
+        // The line holds keys: where it is not what is expected, it is not repeated.
+        let served = serde_json::from_str(&line).map_err(|error| {
+            anyhow!("the local venue says where it serves otherwise: column {}", error.column())
+        })?;
         Ok(LocalVenue { child, stdin, served })
     }
 

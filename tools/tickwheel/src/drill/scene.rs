@@ -25,6 +25,8 @@ use crate::run::local_venue::LocalVenue;
 
 /// How long an engine may take until it has orders at the venue, or until it ended.
 const WAIT_NS_MAX: u64 = 90_000_000_000;
+/// A distance that no market of a drill moves.
+const FEARLESS_TICKS: u32 = 1_000_000;
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Pause between two looks at engine and venue.
@@ -139,12 +141,13 @@ impl Scene {
                     requote_ticks: 200,
                     requote_interval_ms_min: 250,
                     volatility_half_life_ms: None,
-                    volatility_ticks_start: None,
+                    volatility_ticks_start: Some(config::Number(Decimal::from(300))),
                     volatility_ticks_max: None,
                     warmup_ms: Some(200),
-                    through_ticks: None,
+                    // Nothing frightens them: a drill needs orders, not profit.
+                    through_ticks: Some(FEARLESS_TICKS),
                     markout_ms: None,
-                    markout_ticks: None,
+                    markout_ticks: Some(FEARLESS_TICKS),
                     toxic_widen_ticks: None,
                 }));
             }

@@ -28,6 +28,7 @@ mod fuzz_replay;
 mod golden_journals_open_for_ever;
 mod kill_nine_at_any_moment;
 mod listen_stream_lost_while_fills_happen;
+mod live_needs_a_clear_preflight;
 mod machine_output_is_stable;
 mod no_exposure_above_a_limit;
 mod operators_command_a_running_engine;

@@ -62,6 +62,7 @@ pub fn limits_of(instrument_count: usize) -> Limits {
             gross_notional_max: currency(100_000_000),
             day_start_ns_utc: 0,
         }),
+        ..Limits::none()
     }
 }
 
@@ -174,10 +175,12 @@ pub fn config(limits: Limits) -> PipelineConfig {
         ring_slot_count: engine::ring::RING_SLOT_COUNT,
         feed: FeedConfig::default(),
         limits,
+        control: engine::control::ControlConfig::default(),
         order_count_max: 4_096,
         outbound_pending_max: 1_024,
         query_interval_ns: engine::oms::QUERY_INTERVAL_NS,
         reconcile: engine::reconcile::ReconcileConfig::default(),
+        monitor: engine::monitor::MonitorConfig::default(),
         state_hash_interval: 65_536,
     }
 }

@@ -7,7 +7,7 @@ use engine::instrument::{FEE_RATE_SCALE, Instrument, InstrumentTable, Venue};
 use engine::money::{DecimalError, Money};
 use engine::oms::LIVE_COUNT_MAX;
 use engine::pipeline::PipelineConfig;
-use engine::risk::{AccountLimits, InstrumentLimits, Limits};
+use engine::risk::{AccountLimits, Controls, InstrumentLimits, Limits};
 
 use crate::schema::{AccountLimitsSection, Config, InstrumentLimitsSection, InstrumentSection};
 use crate::{ConfigError, Number};
@@ -33,9 +33,9 @@ pub(crate) fn conflict(origin: &str, what: String) -> ConfigError {
 }
 
 /// Context for turning numbers of one table into integers.
-struct Keys<'a> {
-    origin: &'a str,
-    prefix: String,
+pub(crate) struct Keys<'a> {
+    pub(crate) origin: &'a str,
+    pub(crate) prefix: String,
 }
 
 impl Keys<'_> {
@@ -43,11 +43,11 @@ impl Keys<'_> {
         range(self.origin, &format!("{}.{key}", self.prefix), value, &format!("exact: {error}"))
     }
 
-    fn scaled(&self, key: &str, value: Number, scale: u8) -> Result<i64, ConfigError> {
+    pub(crate) fn scaled(&self, key: &str, value: Number, scale: u8) -> Result<i64, ConfigError> {
         value.scaled(scale).map_err(|error| self.error(key, value, &error))
     }
 
-    fn money(&self, key: &str, value: Number) -> Result<Money, ConfigError> {
+    pub(crate) fn money(&self, key: &str, value: Number) -> Result<Money, ConfigError> {
         let money = value.money().map_err(|error| self.error(key, value, &error))?;
         if money < Money::ZERO {
             let key = format!("{}.{key}", self.prefix);
@@ -62,9 +62,15 @@ impl Config {
         self.validate_engine(origin)?;
         self.validate_journal(origin)?;
         self.validate_wire(origin)?;
+        self.validate_guard(origin)?;
+        self.validate_live(origin)?;
+        self.validate_operators(origin)?;
         self.validate_audit(origin)?;
+        self.validate_alarms(origin)?;
+        self.validate_secrets(origin)?;
         let instruments = self.instruments(origin)?;
         self.limits(&instruments, origin)?;
+        self.monitor(origin)?;
         for (index, strategy) in self.strategy.iter().enumerate() {
             if instruments.find(strategy.symbol()).is_none() {
                 let (name, symbol) = (strategy.name(), strategy.symbol());
@@ -183,7 +189,7 @@ impl Config {
             Some(section) => Some(account_limits(section, origin)?),
             None => None,
         };
-        let limits = Limits { instruments, account };
+        let limits = Limits { instruments, account, controls: Controls::default() };
         if let Some(account) = &self.risk.account
             && LIVE_COUNT_MAX < usize::try_from(account.orders_open_max).unwrap_or(usize::MAX)
         {
@@ -216,10 +222,12 @@ impl Config {
                 buffer_event_count_max: size(self.feed.depth_buffer_events),
             },
             limits: self.limits(&table, origin)?,
+            control: self.control(&table, origin)?,
             order_count_max: size(self.engine.orders_max),
             outbound_pending_max: size(self.engine.outbound_slots),
             query_interval_ns: self.query_interval_ns(),
             reconcile: self.reconcile(&table, origin)?,
+            monitor: self.monitor(origin)?,
             state_hash_interval: u64::from(self.engine.state_hash_interval),
         })
     }

@@ -229,9 +229,11 @@ impl Config {
                 return Err(conflict(origin, what));
             }
         }
-        if wire.key_file.is_none() && wire.network != "local" && self.engine.mode != "dry-run" {
-            let what =
-                format!("wire.key_file is missing: orders at \"{}\" are signed", wire.network);
+        if !self.has_key() && wire.network != "local" && self.engine.mode != "dry-run" {
+            let what = format!(
+                "wire.key_file and secrets.key are missing: orders at \"{}\" are signed",
+                wire.network
+            );
             return Err(conflict(origin, what));
         }
         if !POLICIES.contains(&wire.feed.policy.as_str()) {
@@ -289,7 +291,7 @@ impl Config {
         origin: &str,
     ) -> Result<ReconcileConfig, ConfigError> {
         let Some(wire) = &self.wire else { return Ok(ReconcileConfig::default()) };
-        let is_signed = wire.key_file.is_some() || wire.network == "local";
+        let is_signed = self.has_key() || wire.network == "local";
         let section = &wire.reconcile;
         let scaled = |key: &str, value: Number, scale: u8| {
             value.scaled(scale).map_err(|error| {

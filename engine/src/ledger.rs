@@ -260,7 +260,8 @@ impl Ledger {
 
     /// What a strategy (or [`NO_STRATEGY`]) has in an instrument; `None` for what no table holds.
     pub fn position(&self, source: u16, instrument: InstrumentIndex) -> Option<&Position> {
-        let known = usize::from(source) < self.strategy_count || source == NO_STRATEGY;
+        // The operator's own orders, numbered after the last strategy, share the row of nobody's fills.
+        let known = usize::from(source) <= self.strategy_count || source == NO_STRATEGY;
         self.instruments.get(instrument).filter(|_| known)?;
         self.positions.get(self.index(source, instrument))
     }

@@ -6,6 +6,7 @@
 pub mod book;
 pub mod border;
 pub mod clock;
+pub mod control;
 pub mod event;
 pub mod feed;
 pub mod gateway;

@@ -22,6 +22,7 @@
 pub mod anomaly;
 mod booking;
 mod executions;
+mod halt;
 mod order;
 mod pull;
 mod save;
@@ -34,7 +35,8 @@ use crate::event::kind::KindSet;
 use crate::event::order::{Execution, execution};
 use crate::event::session::strategy_state::DISABLED;
 use crate::event::{
-    CommandCode, Event, FeeCode, Kind, NO_STRATEGY, OrderState, OrderTerms, ReportCode, flags,
+    CommandCode, Event, FeeCode, KillPhase, Kind, NO_STRATEGY, OrderState, OrderTerms, ReportCode,
+    flags,
 };
 use crate::ids;
 use crate::instrument::{InstrumentTable, VENUE_COUNT_MAX, Venue};
@@ -161,6 +163,8 @@ impl Oms {
         Kind::WITHHELD,
         Kind::STRATEGY_STATE,
         Kind::RISK_STATE,
+        Kind::BREAKER,
+        Kind::KILL,
         Kind::LINK,
         Kind::VENUE_ORDER,
     ]);
@@ -254,6 +258,8 @@ impl Oms {
             Kind::RISK_STATE if event.code == RISK_HALTED => {
                 self.cancel_where(|_| true, false, out);
             }
+            Kind::BREAKER => self.breaker(event, out),
+            Kind::KILL if event.code == KillPhase::Cancelling.code() => self.kill(event, out),
             // An operator who asks twice means it: cancels on their way are sent again.
             Kind::COMMAND
                 if event.code == CommandCode::CancelAll as u16
@@ -278,7 +284,9 @@ impl Oms {
         self.counter = counter;
         self.counters.orders += 1;
         let order = Order::from_approval(ids::order_id(self.engine, self.session, counter), event);
-        let is_order = usize::from(order.source) < self.strategy_count
+        // The row after the last strategy is the operator's own.
+        let own = usize::from(event.has(flags::OPERATOR));
+        let is_order = usize::from(order.source) < self.strategy_count + own
             && self.instruments.get(order.instrument).is_some()
             && OrderTerms::from_code(order.terms).is_some()
             && 0 < order.quantity;
@@ -320,7 +328,13 @@ impl Oms {
     }
 
     fn change(&mut self, event: &Event, out: &mut Emitter<'_>) {
-        let Some(slot) = self.find(event) else {
+        let found = if event.has(flags::OPERATOR) {
+            // Who cancels by hand names the order, not what it is in.
+            self.slab.find(event.id)
+        } else {
+            self.find(event)
+        };
+        let Some(slot) = found else {
             let measured = i64::from(event.kind.0);
             return self.stranger(anomaly::NO_SUCH_ORDER, (measured, 0), event, out);
         };
@@ -350,6 +364,11 @@ impl Oms {
             out.emit(order.transition(order.state));
         }
         self.refuse(code, told, order, out);
+    }
+
+    /// Cancels the order in a slot, whatever risk thinks of it.
+    fn cancel(&mut self, slot: usize, out: &mut Emitter<'_>) {
+        self.advance(slot, Input::ApprovedCancel, NO_TERMS, out);
     }
 
     fn cancel_where(

@@ -4,9 +4,9 @@
 //!   inbound event
 //!      |  1. gets its sequence and its place in the core ring
 //!      v
-//!   [ feed ] -> [ strategy ] -> [ risk ] -> [ oms ] -> [ ledger ] -> [ reconcile ] -> [ gateway ]
-//!      ^                                                                                   |
-//!      +--- 2. every cursor runs until nothing new is left --------------------------------+
+//!   [ feed ] -> [ strategy ] -> [ control ] -> [ risk ] -> [ oms ] -> [ ledger ] -> [ monitor ] -> [ reconcile ] -> [ gateway ]
+//!      ^                                                                                                  |
+//!      +--- 2. every cursor runs until nothing new is left -----------------------------------------------+
 //!      |
 //!      |  3. every new slot, input and decision alike, is recorded (journal, or comparison in replay)
 //!      v
@@ -28,12 +28,14 @@ pub mod replay;
 #[cfg(test)]
 mod tests;
 
+use crate::control::{Chunk, Control, ControlConfig};
 use crate::event::{Event, Kind, Mode, flags};
 use crate::feed::{Feed, FeedConfig};
 use crate::gateway::{Gateway, Outlet};
 use crate::instrument::InstrumentTable;
 use crate::ledger::Ledger;
 use crate::market::Market;
+use crate::monitor::{Monitor, MonitorConfig};
 use crate::oms::{Oms, OmsConfig, OmsTimes};
 use crate::reconcile::{Reconcile, ReconcileConfig};
 use crate::ring::{Emitter, Ring};
@@ -57,6 +59,8 @@ pub struct PipelineConfig {
     pub feed: FeedConfig,
     /// Risk limits.
     pub limits: Limits,
+    /// Control stage.
+    pub control: ControlConfig,
     /// Slots for orders (power of two).
     pub order_count_max: usize,
     /// Outbound events that may wait for the journal or the outbound ring.
@@ -65,6 +69,8 @@ pub struct PipelineConfig {
     pub query_interval_ns: u64,
     /// Reconciler: which venues have a link, and how often they are compared.
     pub reconcile: ReconcileConfig,
+    /// Post-trade monitor; its default is inactive.
+    pub monitor: MonitorConfig,
     /// A state hash is recorded after this many inbound events (power of two).
     pub state_hash_interval: u64,
 }
@@ -103,27 +109,31 @@ pub struct Edges<'a, R, O, P> {
     pub probe: &'a mut P,
 }
 
-const STAGE_COUNT: usize = 7;
+const STAGE_COUNT: usize = 9;
 
 // Bits of the stages in `LISTENERS`, and their cursors' indices, in the order of the flow.
 const FEED: usize = 0;
 const HOST: usize = 1;
-const GATE: usize = 2;
-const OMS: usize = 3;
-const LEDGER: usize = 4;
-const RECONCILE: usize = 5;
-const GATEWAY: usize = 6;
+const CONTROL: usize = 2;
+const GATE: usize = 3;
+const OMS: usize = 4;
+const LEDGER: usize = 5;
+const MONITOR: usize = 6;
+const RECONCILE: usize = 7;
+const GATEWAY: usize = 8;
 
-/// By code of the kind: which stages look at it. One load answers for all seven.
-const LISTENERS: [u8; 256] = listeners();
+/// By code of the kind: which stages look at it. One load answers for all of them.
+const LISTENERS: [u16; 256] = listeners();
 
-const fn listeners() -> [u8; 256] {
+const fn listeners() -> [u16; 256] {
     let interests = [
         Feed::INTEREST,
         Host::INTEREST,
+        Control::INTEREST,
         Gate::INTEREST,
         Oms::INTEREST,
         Ledger::INTEREST,
+        Monitor::INTEREST,
         Reconcile::INTEREST,
         Gateway::INTEREST,
     ];
@@ -150,9 +160,11 @@ pub struct Pipeline {
     market: Market,
     feed: Feed,
     host: Host,
+    control: Control,
     gate: Gate,
     oms: Oms,
     ledger: Ledger,
+    monitor: Monitor,
     reconcile: Reconcile,
     gateway: Gateway,
     instruments: InstrumentTable,
@@ -186,6 +198,12 @@ impl Pipeline {
             market: Market::new(instruments.count()),
             feed: Feed::new(config.feed, &instruments),
             host: Host::new(strategies, instruments.clone()),
+            control: Control::new(
+                config.control,
+                chunks(&config.limits, instruments.count()),
+                instruments.clone(),
+                strategy_count,
+            ),
             gate: Gate::new(
                 config.limits,
                 instruments.clone(),
@@ -194,6 +212,7 @@ impl Pipeline {
             ),
             oms: Oms::new(oms),
             ledger: Ledger::new(strategy_count, instruments.clone()),
+            monitor: Monitor::new(config.monitor, instruments.clone(), strategy_count),
             reconcile: Reconcile::new(config.reconcile, instruments.clone()),
             gateway: if has_links { gateway.with_reads() } else { gateway },
             instruments,
@@ -259,9 +278,12 @@ impl Pipeline {
             self.run_stages(&mut cursors, probe);
             // The feed's cursor stood at the head when the round began: it is behind as long as any
             // stage of that round added something, which the stages before that one have still to see.
-            if cursors[FEED] == self.ring.head() {
-                break;
+            if cursors[FEED] != self.ring.head() {
+                continue;
             }
+            // A command is answered when everything that follows from it is known.
+            let Some(command) = self.control.take_due() else { break };
+            self.control.settle(&mut Emitter::new(&mut self.ring, &command));
         }
         debug_assert!(cursors.iter().all(|cursor| *cursor == self.ring.head()));
     }
@@ -279,20 +301,29 @@ impl Pipeline {
             self.host.apply(&event, &self.market, &mut Emitter::new(&mut self.ring, &event));
         }
         probe.mark(Hop::Strategy);
-        // 3. Whether they may.
+        // 3. What operators command, what trips, what is closed by force.
+        while let Some(event) = next(CONTROL, cursors, &self.ring) {
+            let mut out = Emitter::new(&mut self.ring, &event);
+            self.control.apply(&event, &self.market, &mut out);
+        }
+        // 4. Whether they may.
         while let Some(event) = next(GATE, cursors, &self.ring) {
             self.gate.apply(&event, &self.market, &mut Emitter::new(&mut self.ring, &event));
         }
         probe.mark(Hop::Risk);
-        // 4. Orders and what became of them.
+        // 5. Orders and what became of them.
         while let Some(event) = next(OMS, cursors, &self.ring) {
             self.oms.apply(&event, &mut Emitter::new(&mut self.ring, &event));
         }
-        // 5. Positions and money.
+        // 6. Positions and money.
         while let Some(event) = next(LEDGER, cursors, &self.ring) {
             self.ledger.apply(&event, &mut Emitter::new(&mut self.ring, &event));
         }
-        // 6. Whether the venue agrees.
+        // 7. What it came to.
+        while let Some(event) = next(MONITOR, cursors, &self.ring) {
+            self.monitor.apply(&event, &self.market, &mut Emitter::new(&mut self.ring, &event));
+        }
+        // 8. Whether the venue agrees.
         while let Some(event) = next(RECONCILE, cursors, &self.ring) {
             self.reconcile.apply(&event, &mut Emitter::new(&mut self.ring, &event));
         }
@@ -300,7 +331,7 @@ impl Pipeline {
             self.reconcile.settle(&mut Emitter::new(&mut self.ring, &event));
         }
         probe.mark(Hop::Oms);
-        // 7. What leaves.
+        // 9. What leaves.
         while let Some(event) = next(GATEWAY, cursors, &self.ring) {
             self.gateway.apply(&event, &mut Emitter::new(&mut self.ring, &event));
         }
@@ -376,8 +407,17 @@ impl Pipeline {
         hash = mix(hash, self.gate.digest());
         hash = mix(hash, self.oms.digest());
         hash = mix(hash, self.ledger.digest());
-        // Journals of engines without links hold hashes without it.
-        if self.reconcile.is_active() { mix(hash, self.reconcile.digest()) } else { hash }
+        // Journals of engines without them hold hashes without them.
+        if self.reconcile.is_active() {
+            hash = mix(hash, self.reconcile.digest());
+        }
+        if self.control.is_active() {
+            hash = mix(hash, self.control.digest());
+        }
+        if self.monitor.is_active() {
+            hash = mix(hash, self.monitor.digest());
+        }
+        hash
     }
 
     /// Sequence of the last record.
@@ -425,6 +465,11 @@ impl Pipeline {
         &self.host
     }
 
+    /// Breakers and kills, for reports.
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+
     /// Risk gate, for reports.
     pub fn gate(&self) -> &Gate {
         &self.gate
@@ -440,6 +485,11 @@ impl Pipeline {
         &self.ledger
     }
 
+    /// Post-trade monitor, for reports.
+    pub fn monitor(&self) -> &Monitor {
+        &self.monitor
+    }
+
     /// Reconciler, for reports.
     pub fn reconcile(&self) -> &Reconcile {
         &self.reconcile
@@ -449,6 +499,19 @@ impl Pipeline {
     pub fn gateway(&self) -> &Gateway {
         &self.gateway
     }
+}
+
+/// What the gate lets pass of one order, for whoever closes positions in pieces.
+fn chunks(limits: &Limits, instrument_count: usize) -> Vec<Option<Chunk>> {
+    let mut chunks = vec![None; instrument_count];
+    for (chunk, limits) in chunks.iter_mut().zip(&limits.instruments) {
+        *chunk = limits.as_ref().map(|limits| Chunk {
+            quantity_max: limits.order_quantity_max,
+            notional_max: limits.order_notional_max.0,
+            collar_bps: limits.collar_bps,
+        });
+    }
+    chunks
 }
 
 fn oms_times(config: &PipelineConfig) -> OmsTimes {
@@ -487,9 +550,11 @@ impl State for Pipeline {
         self.market.save(out);
         self.feed.save(out);
         self.host.save(out);
+        self.control.save(out);
         self.gate.save(out);
         self.oms.save(out);
         self.ledger.save(out);
+        self.monitor.save(out);
         self.reconcile.save(out);
     }
 
@@ -504,9 +569,11 @@ impl State for Pipeline {
         self.market.load(from)?;
         self.feed.load(from)?;
         self.host.load(from)?;
+        self.control.load(from)?;
         self.gate.load(from)?;
         self.oms.load(from)?;
         self.ledger.load(from)?;
+        self.monitor.load(from)?;
         self.reconcile.load(from)
     }
 }

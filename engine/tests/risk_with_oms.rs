@@ -53,6 +53,7 @@ fn limits() -> Limits {
             gross_notional_max: much,
             day_start_ns_utc: 0,
         }),
+        ..Limits::none()
     }
 }
 

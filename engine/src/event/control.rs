@@ -47,6 +47,17 @@ impl Scope {
             _ => None,
         }
     }
+
+    /// Whether what a strategy (by its number) has or wants in an instrument of a venue lies in this scope.
+    #[inline]
+    pub const fn covers(self, venue: u8, strategy: u16, instrument: u16) -> bool {
+        match self {
+            Scope::All => true,
+            Scope::Venue(number) => number == venue,
+            Scope::Strategy(number) => number == strategy,
+            Scope::Instrument(number) => number == instrument,
+        }
+    }
 }
 
 macro_rules! codes {

@@ -70,7 +70,8 @@ pub enum CommandCode {
     /// What the venue in `tag` (0: every venue) said last of its balances is right: the differences are
     /// not the engine's doing.
     AcceptBalances = 9,
-    /// Block, cancel, flatten (`quantity` 1; 0 only cancels) and latch the scope in `tag`.
+    /// Block, cancel, flatten (`quantity` 1; 0 only cancels) and latch the scope in `tag`. From the supervisor
+    /// (`source` 0) `price` is the [`super::TripReason`]: the flag or a signal.
     Kill = 10,
     /// Trip the breaker of the scope in `tag` to SAFE.
     Trip = 11,
@@ -170,6 +171,8 @@ pub enum TextTopic {
     Input = 3,
     /// Who gave the command that follows, and why: one JSON object.
     Command = 4,
+    /// What the guard did at the venue for an engine that was dead or stuck: one JSON object.
+    Guard = 5,
 }
 
 /// Start of session number `session` in `mode`.

@@ -24,7 +24,8 @@ pub(super) mod note {
 }
 
 /// Flags of an approval that belong to the order for life.
-pub(super) const ORDER_FLAGS: u8 = flags::SELL | flags::POST_ONLY | flags::REDUCE_ONLY;
+pub(super) const ORDER_FLAGS: u8 =
+    flags::SELL | flags::POST_ONLY | flags::REDUCE_ONLY | flags::OPERATOR;
 
 /// An order of the engine, live or over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,25 +13,43 @@ pub(super) struct RateWindow {
     next: usize,
     /// How many times are in the ring.
     count: usize,
+    /// Most orders in a window; at most the length of the ring.
+    count_max: usize,
     window_ns: u64,
 }
 
 impl RateWindow {
     pub(super) fn new(count_max: u32, window_ns: u64) -> RateWindow {
         let length = usize::try_from(count_max).expect("32 bits fit a usize");
-        RateWindow { times_ns: vec![0; length].into_boxed_slice(), next: 0, count: 0, window_ns }
+        let times_ns = vec![0; length].into_boxed_slice();
+        RateWindow { times_ns, next: 0, count: 0, count_max: length, window_ns }
+    }
+
+    /// Allows fewer or more orders, never more than the ring was made for.
+    pub(super) fn set_count_max(&mut self, count_max: u32) {
+        let wanted = usize::try_from(count_max).unwrap_or(usize::MAX);
+        self.count_max = wanted.min(self.times_ns.len());
+    }
+
+    /// Whether at least `count` orders (one or more) are within the window that ends at `now_ns`.
+    #[inline]
+    pub(super) fn reaches(&self, count: usize, now_ns: u64) -> bool {
+        if self.count < count {
+            return false;
+        }
+        // The youngest of those orders that could be out: `count` places before the next one.
+        let length = self.times_ns.len();
+        let place = if count <= self.next { self.next - count } else { self.next + length - count };
+        match self.times_ns.get(place) {
+            Some(time_ns) => now_ns.saturating_sub(*time_ns) < self.window_ns,
+            None => true,
+        }
     }
 
     /// Whether one more order at `now_ns` fits. Time that runs backwards counts as no time at all.
     #[inline]
     pub(super) fn has_room(&self, now_ns: u64) -> bool {
-        if self.count < self.times_ns.len() {
-            return true;
-        }
-        match self.times_ns.get(self.next) {
-            Some(oldest_ns) => self.window_ns <= now_ns.saturating_sub(*oldest_ns),
-            None => false,
-        }
+        self.count_max != 0 && !self.reaches(self.count_max, now_ns)
     }
 
     #[inline]
@@ -40,6 +58,11 @@ impl RateWindow {
         *place = now_ns;
         self.next = if self.next + 1 == self.times_ns.len() { 0 } else { self.next + 1 };
         self.count = self.times_ns.len().min(self.count + 1);
+    }
+
+    /// Forgets every order.
+    pub(super) fn clear(&mut self) {
+        (self.next, self.count) = (0, 0);
     }
 
     /// How many orders are within the window that ends at `now_ns`.
@@ -51,7 +74,7 @@ impl RateWindow {
 
     /// Most orders in a window.
     pub(super) fn count_max(&self) -> usize {
-        self.times_ns.len()
+        self.count_max
     }
 
     /// Newest time, 0 before the first.

@@ -283,6 +283,40 @@ counters! {
     FillsLate = 83, "fills_late", Total, Events, Any;
     /// The same above 500 ms.
     FillsTooLate = 84, "fills_too_late", Total, Events, Any;
+    // Control: breakers and kills.
+    /// What everything lets pass: 1 NORMAL, 2 SAFE, 3 KILLED.
+    BreakerState = 85, "breaker_state", Gauge, Code, Core;
+    /// Scopes (everything, venues, strategies, instruments) that are SAFE.
+    ScopesSafe = 86, "scopes_safe", Gauge, Count, Core;
+    /// Scopes that are KILLED.
+    ScopesKilled = 87, "scopes_killed", Gauge, Count, Core;
+    /// Number of the last trip; `approve` and `rearm` name it. 0: none ever was.
+    TripNumber = 88, "trip_number", Gauge, Sequence, Core;
+    /// Why: the number of a trip reason.
+    TripReason = 89, "trip_reason", Gauge, Code, Core;
+    /// Event time of the last trip.
+    TripTime = 90, "trip_time", Gauge, EpochNanoseconds, Core;
+    /// What it is about: the packed scope.
+    TripScope = 91, "trip_scope", Gauge, Code, Core;
+    /// Phase of the newest kill or flatten: 1 blocked to 4 done, 5 late; 0: none ever was.
+    KillPhase = 92, "kill_phase", Gauge, Code, Core;
+    /// Orders that the newest kill or flatten cancelled.
+    KillCancelled = 93, "kill_cancelled", Gauge, Orders, Core;
+    /// Orders of its scope that still work.
+    KillOrdersLeft = 94, "kill_orders_left", Gauge, Orders, Core;
+    /// Event time from its beginning to its end, or so far.
+    KillElapsed = 95, "kill_elapsed", Gauge, Nanoseconds, Core;
+    /// Positions of strategies in instruments that are not flat.
+    PositionsOpen = 96, "positions_open", Gauge, Count, Core;
+    // Post-trade monitor; all zero without one.
+    /// Worth of the account at the last sample.
+    Equity = 97, "equity", Gauge, MoneyE8, Core;
+    /// Loss of one sample interval that 95 % of the window did not exceed, against the limit.
+    Var95 = 98, "var_95", Gauge, MoneyE8, Core;
+    /// Mean loss of the worst 5 % of the window.
+    Cvar95 = 99, "cvar_95", Gauge, MoneyE8, Core;
+    /// 1 normal, 2 caution, 3 safe, 4 killed.
+    RiskMode = 100, "risk_mode", Gauge, Code, Core;
 }
 
 macro_rules! hops {

@@ -6,7 +6,8 @@ use super::{Intents, MarketChange, OrderUpdate, Strategy, View};
 use crate::event::kind::KindSet;
 use crate::event::session::strategy_state::{DISABLED, ENABLED};
 use crate::event::{
-    BookState, CommandCode, Event, Kind, NO_STRATEGY, OrderState, STRATEGY_COUNT_MAX, flags,
+    BookState, BreakerState, CommandCode, Event, Kind, NO_STRATEGY, OrderState, STRATEGY_COUNT_MAX,
+    Scope, flags,
 };
 use crate::instrument::InstrumentTable;
 use crate::market::Market;
@@ -31,6 +32,8 @@ struct Slot {
     enabled: bool,
     /// It panicked: it is never called again, its state cannot be trusted.
     panicked: bool,
+    /// Its scope, or everything, is killed: it hears of its orders and is not asked.
+    is_killed: bool,
     /// By instrument: whether it wants to see that market.
     subscribed: Vec<bool>,
     /// By instrument: net position.
@@ -44,6 +47,8 @@ pub struct Host {
     instruments: InstrumentTable,
     /// The session is about to end: nobody is called any more.
     stopping: bool,
+    /// Everything is killed.
+    is_killed: bool,
 }
 
 impl std::fmt::Debug for Host {
@@ -74,6 +79,7 @@ impl Host {
         Kind::ORDER,
         Kind::FILL,
         Kind::REFUSED,
+        Kind::BREAKER,
     ]);
 
     /// A host of `strategies`, in the order of configuration.
@@ -87,10 +93,18 @@ impl Host {
                     subscribed[usize::from(*index)] = true;
                 }
                 let positions = vec![0; instruments.count()];
-                Slot { strategy, enabled: true, panicked: false, subscribed, positions }
+                Slot {
+                    strategy,
+                    enabled: true,
+                    panicked: false,
+                    is_killed: false,
+                    subscribed,
+                    positions,
+                }
             })
             .collect();
-        Host { slots, intents: Intents::new(), instruments, stopping: false }
+        let intents = Intents::new();
+        Host { slots, intents, instruments, stopping: false, is_killed: false }
     }
 
     /// Names, states and positions by instrument, for reports.
@@ -105,9 +119,10 @@ impl Host {
 
     /// Hash of the positions and switches; strategies' own state shows in what they decide.
     pub fn digest(&self) -> u64 {
-        let mut hash = u64::from(self.stopping);
+        let mut hash = u64::from(self.stopping) | (u64::from(self.is_killed) << 1);
         for slot in &self.slots {
-            hash = crate::state::mix(hash, u64::from(slot.enabled));
+            let bits = u64::from(slot.enabled) | (u64::from(slot.is_killed) << 1);
+            hash = crate::state::mix(hash, bits);
             for position in &slot.positions {
                 hash = crate::state::mix(hash, position.cast_unsigned());
             }
@@ -153,6 +168,7 @@ impl Host {
             }
             Kind::ORDER | Kind::FILL | Kind::REFUSED => self.order_event(event, market, out),
             Kind::COMMAND => self.command(event, out),
+            Kind::BREAKER => self.breaker(event),
             Kind::SESSION_START => self.stopping = false,
             _ => {}
         }
@@ -173,8 +189,26 @@ impl Host {
         }
     }
 
+    fn breaker(&mut self, event: &Event) {
+        let [state, _] = event.code.to_le_bytes();
+        let is_killed = u16::from(state) == BreakerState::Killed.code();
+        match Scope::from_tag(event.tag) {
+            Some(Scope::All) => self.is_killed = is_killed,
+            Some(Scope::Strategy(source)) => {
+                if let Some(slot) = self.slots.get_mut(usize::from(source)) {
+                    slot.is_killed = is_killed;
+                }
+            }
+            Some(Scope::Venue(_) | Scope::Instrument(_)) | None => {}
+        }
+    }
+
     fn order_event(&mut self, event: &Event, market: &Market, out: &mut Emitter<'_>) {
         let index = usize::from(event.source);
+        // An order of the control stage is not the strategy's; what it trades moves its position all the same.
+        if event.kind != Kind::FILL && event.has(flags::OPERATOR) {
+            return;
+        }
         let Some(slot) = self.slots.get_mut(index) else { return };
         let update = match event.kind {
             Kind::ORDER => {
@@ -248,7 +282,7 @@ impl Host {
         out: &mut Emitter<'_>,
     ) {
         let slot = &mut self.slots[index];
-        let silent = !slot.enabled || self.stopping;
+        let silent = !slot.enabled || self.stopping || self.is_killed || slot.is_killed;
         // One that is silenced still hears of its orders, or it would wake up believing in dead ones.
         if slot.panicked || (silent && !matches!(call, Call::Order(_))) {
             return;
@@ -283,7 +317,7 @@ impl Host {
             return;
         }
         for intent in self.intents.events() {
-            out.emit(Event { source, ..*intent });
+            out.emit(Event { source, flags: intent.flags & !flags::OPERATOR, ..*intent });
         }
         if 0 < self.intents.dropped_count() {
             let mut anomaly = Event::new(Kind::ANOMALY);
@@ -309,11 +343,13 @@ fn emit_state(source: u16, code: u16, reason: u32, out: &mut Emitter<'_>) {
 impl State for Host {
     fn save(&self, out: &mut Saver) {
         out.bool(self.stopping);
+        out.bool(self.is_killed);
         out.count(self.slots.len());
         for slot in &self.slots {
             out.bytes(slot.strategy.name().as_bytes());
             out.bool(slot.enabled);
             out.bool(slot.panicked);
+            out.bool(slot.is_killed);
             for position in &slot.positions {
                 out.i64(*position);
             }
@@ -325,6 +361,7 @@ impl State for Host {
 
     fn load(&mut self, from: &mut Loader<'_>) -> Result<(), LoadError> {
         self.stopping = from.bool()?;
+        self.is_killed = from.bool()?;
         if from.count(STRATEGY_COUNT_MAX)? != self.slots.len() {
             return Err(from.invalid("number of strategies"));
         }
@@ -334,6 +371,7 @@ impl State for Host {
             }
             slot.enabled = from.bool()?;
             slot.panicked = from.bool()?;
+            slot.is_killed = from.bool()?;
             for position in &mut slot.positions {
                 *position = from.i64()?;
             }

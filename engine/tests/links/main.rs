@@ -63,7 +63,7 @@ fn limits() -> Limits {
         gross_notional_max: money(9_000_000),
         day_start_ns_utc: 0,
     };
-    Limits { instruments: vec![Some(instrument)], account: Some(account) }
+    Limits { instruments: vec![Some(instrument)], account: Some(account), ..Limits::none() }
 }
 
 fn pipeline(seed: u64, stale_order_ns: u64) -> Pipeline {
@@ -73,6 +73,7 @@ fn pipeline(seed: u64, stale_order_ns: u64) -> Pipeline {
         ring_slot_count: 4_096,
         feed: FeedConfig { stale_ns_max: 1_000_000_000_000, buffer_event_count_max: 64 },
         limits: limits(),
+        control: engine::control::ControlConfig::default(),
         order_count_max: 256,
         outbound_pending_max: 256,
         query_interval_ns: 20 * MS_NS,
@@ -86,6 +87,7 @@ fn pipeline(seed: u64, stale_order_ns: u64) -> Pipeline {
             sweep_interval_ns: 100 * MS_NS,
             ..ReconcileConfig::default()
         },
+        monitor: engine::monitor::MonitorConfig::default(),
         state_hash_interval: 64,
     };
     Pipeline::new(config, table(), vec![Box::new(Gambler::new(seed, ACTION_COUNT))])

@@ -16,6 +16,7 @@ const INTEGERS_ONLY: &[&str] = &[
     "config/",
     "adapters/binance/",
     "adapters/paper/",
+    "adapters/secret/",
     "adapters/venue/",
     "adapters/wire/",
     "docs/adapters/",

@@ -8,7 +8,8 @@ use super::sources::{Source, rust};
 use super::tokens::{Kind, Token, follows, tokens};
 
 /// Rooms of the engine that never import each other.
-const STAGES: &[&str] = &["feed", "strategy", "risk", "oms", "gateway", "ledger", "reconcile"];
+const STAGES: &[&str] =
+    &["feed", "strategy", "control", "risk", "oms", "gateway", "ledger", "monitor", "reconcile"];
 /// The room that wires them, and the list of rooms.
 const SEES_ALL: &[&str] = &["pipeline", "lib"];
 

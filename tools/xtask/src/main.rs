@@ -8,6 +8,7 @@
 //!   cargo xtask ci --full              also the tests at release speed with every assertion on
 //!   cargo xtask ci --keep-going        does not stop at a failure
 //!   cargo xtask ci --list              the steps
+//!   cargo xtask secrets                looks for keys and passwords in the tree (--history: in all of git)
 //!   cargo xtask clients                other people's clients against the local venue
 //! ```
 //!
@@ -20,6 +21,7 @@
 mod clients;
 mod options;
 mod run;
+mod secrets;
 mod steps;
 
 use std::process::ExitCode;
@@ -40,6 +42,10 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Command::Ci(selection)) => run::run(&selection),
+        Ok(Command::Secrets(words)) => secrets::run(&words).unwrap_or_else(|wrong| {
+            eprintln!("secrets: {wrong:#}");
+            ExitCode::from(2)
+        }),
         Ok(Command::Clients(words)) => clients::run(&words).unwrap_or_else(|wrong| {
             eprintln!("clients: {wrong:#}");
             ExitCode::from(2)

@@ -55,6 +55,9 @@ impl Gauges {
             stats.set_limit(CounterId::Drawdown, unsigned(account.drawdown_max));
             stats.set_limit(CounterId::NotionalOpen, unsigned(account.gross_notional_max));
         }
+        if let Some(limit) = pipeline.monitor().var_limit_e8() {
+            stats.set_limit(CounterId::Var95, limit.unsigned_abs());
+        }
         let link_count = to_u64(pipeline.reconcile().venues().count());
         stats.set_limit(CounterId::LinksUp, link_count);
         stats.set_limit(CounterId::VenuesLocked, link_count);
@@ -112,7 +115,9 @@ impl Gauges {
             self.rows_ns = now_ns;
             publish_feed(pipeline, stats);
             publish_money(pipeline, stats);
+            publish_monitor(pipeline, stats);
             publish_links(pipeline, stats);
+            publish_control(pipeline, stats);
             publish_instruments(pipeline, stats);
             publish_strategies(pipeline, stats, tally);
         }
@@ -182,6 +187,30 @@ fn publish_links(pipeline: &Pipeline, stats: &StatsWriter) {
     }
 }
 
+fn publish_control(pipeline: &Pipeline, stats: &StatsWriter) {
+    let control = pipeline.control();
+    let (trip, job) = (control.last_trip(), control.last_job());
+    let (safe, killed) = control.held_counts();
+    let end_ns = if job.job_end_ns == 0 { pipeline.time_ns() } else { job.job_end_ns };
+    let elapsed_ns = if job.phase == 0 { 0 } else { end_ns.saturating_sub(job.job_start_ns) };
+    for (id, value) in [
+        (CounterId::BreakerState, u64::from(control.state().code())),
+        (CounterId::ScopesSafe, safe),
+        (CounterId::ScopesKilled, killed),
+        (CounterId::TripNumber, trip.trip),
+        (CounterId::TripReason, if trip.trip == 0 { 0 } else { u64::from(trip.reason.code()) }),
+        (CounterId::TripTime, trip.tripped_ns),
+        (CounterId::TripScope, u64::from(trip.scope.tag())),
+        (CounterId::KillPhase, u64::from(job.phase)),
+        (CounterId::KillCancelled, u64::from(job.orders_cancelled)),
+        (CounterId::KillOrdersLeft, u64::from(job.orders_left)),
+        (CounterId::KillElapsed, elapsed_ns),
+        (CounterId::PositionsOpen, to_u64(control.positions_open_count())),
+    ] {
+        stats.set(id, value);
+    }
+}
+
 fn publish_money(pipeline: &Pipeline, stats: &StatsWriter) {
     let totals = pipeline.ledger().totals(pipeline.market(), |_| true);
     let gate = pipeline.gate();
@@ -203,6 +232,17 @@ fn publish_money(pipeline: &Pipeline, stats: &StatsWriter) {
         .filter(|order| order.state == crate::event::OrderState::Unknown)
         .count();
     stats.set(CounterId::OrdersUnknown, to_u64(unknown));
+}
+
+fn publish_monitor(pipeline: &Pipeline, stats: &StatsWriter) {
+    let monitor = pipeline.monitor();
+    let Some(figures) = monitor.figures() else { return };
+    stats.set_signed(CounterId::Equity, figures.equity);
+    if let Some(tail) = figures.tail {
+        stats.set_signed(CounterId::Var95, tail.var_95.historical);
+        stats.set_signed(CounterId::Cvar95, tail.cvar_95.historical);
+    }
+    stats.set(CounterId::RiskMode, u64::from(monitor.mode().code()));
 }
 
 fn publish_instruments(pipeline: &Pipeline, stats: &StatsWriter) {

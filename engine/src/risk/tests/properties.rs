@@ -22,7 +22,11 @@ fn tight() -> Limits {
         order_rate_count_max: 40,
         ..account()
     };
-    Limits { instruments: vec![Some(own.clone()), None, Some(own)], account: Some(account) }
+    Limits {
+        instruments: vec![Some(own.clone()), None, Some(own)],
+        account: Some(account),
+        ..Limits::none()
+    }
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -241,8 +241,9 @@ fn halves_of_the_finest_unit_are_rounded_against_us() {
     for (position, value) in [(1, 1), (-1, -2)] {
         let mut entry = crate::risk::exposure::Entry::new(&instrument);
         (entry.position, entry.mark_twice) = (position, 3);
-        assert_eq!(entry.position_value(), Some(value));
-        assert_eq!(entry.gross().0, 2);
+        let worth = entry.worth_now();
+        assert_eq!(worth.value, Some(value));
+        assert_eq!(worth.gross().0, 2);
     }
 }
 
@@ -364,9 +365,9 @@ fn refusals_are_counted_by_rule_and_told_with_the_words_of_the_intent() {
     let got = desk.judge(Event { flags: wanted.flags | flags::POST_ONLY, ..wanted });
     assert_eq!((got.price, got.quantity, got.id), (101, 100, 0));
     assert_eq!((got.flags, got.tag), (wanted.flags | flags::POST_ONLY, 77));
-    let counts: Vec<u64> = desk.gate.refused_counts().map(|(_, count)| count).collect();
-    assert_eq!(counts.iter().sum::<u64>(), 1);
-    assert_eq!(counts[Rule::PositionQuantity.index()], 1);
+    let counts: Vec<(Rule, u64)> =
+        desk.gate.refused_counts().filter(|(_, count)| 0 < *count).collect();
+    assert_eq!(counts, [(Rule::PositionQuantity, 1)]);
 }
 
 #[test]

@@ -29,6 +29,7 @@ mod kill_nine_at_any_moment;
 mod listen_stream_lost_while_fills_happen;
 mod machine_output_is_stable;
 mod no_exposure_above_a_limit;
+mod no_secret_leaves;
 mod planned_reconnect_leaves_no_gap;
 mod random_faults_lose_and_double_nothing;
 mod replay_is_byte_identical;

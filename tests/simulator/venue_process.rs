@@ -56,10 +56,18 @@ impl VenueProcess {
 
     /// The JSON that a GET answers, whatever its status is.
     pub fn get(&self, target: &str) -> Value {
+        self.ask("GET", target, "")
+    }
+
+    /// The JSON that a request answers, whatever its status is.
+    pub fn ask(&self, method: &str, target: &str, body: &str) -> Value {
         let host = self.rest().strip_prefix("http://").expect("a plain address");
         let mut socket = TcpStream::connect(host).expect("it serves");
         socket.set_read_timeout(Some(ANSWER_WAIT)).expect("not zero");
-        let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let request = format!(
+            "{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
         socket.write_all(request.as_bytes()).expect("it reads");
         let mut answer = Vec::new();
         socket.read_to_end(&mut answer).expect("it closes after the answer");

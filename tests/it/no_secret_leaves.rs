@@ -179,12 +179,12 @@ fn a_key_from_vault_is_exchanged_while_trading_and_no_secret_is_written_anywhere
 
     // The exchange: the new key is added at the venue, then in Vault; then the old one is revoked.
     let body = json!({ "account": "alpha", "api_key": "second-key", "secret": SECOND });
-    assert_eq!(venue.ask("POST", "/tickwheel/keys", &body.to_string()), json!({}));
+    assert_eq!(venue.command("POST", "/tickwheel/keys", &body.to_string()), json!({}));
     double.put(PATH, key("second-key", SECOND));
     wait_for_words(&mut running, &place, "the key was exchanged");
     wait_for_orders(&mut running, &venue);
     let gone = json!({ "api_key": name }).to_string();
-    let revoked = venue.ask("DELETE", "/tickwheel/keys", &gone);
+    let revoked = venue.command("DELETE", "/tickwheel/keys", &gone);
     assert!(revoked["closed"].is_u64(), "{revoked}");
     wait_for_orders(&mut running, &venue);
     canaries.look_at_shared_memory(&mut found);

@@ -1,12 +1,20 @@
 //! The `tickwheel` binary: composition root and all operator commands.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints")]
 
+mod alarms_command;
+mod alarms_setup;
 mod audit_command;
 mod backtest;
+mod completions;
 mod compose;
+mod ctl;
 mod doctor;
+mod drill;
+mod evidence;
 mod explain;
+mod guard_command;
 mod journal_command;
+mod preflight;
 mod record;
 mod replay;
 mod report;
@@ -60,8 +68,20 @@ enum Command {
     Record(record::RecordArgs),
     /// Run a local exchange that speaks Binance Spot, for trading without money.
     Venue(venue_command::VenueArgs),
+    /// Watch an engine and cancel its orders at the venue when it is dead or stuck.
+    Guard(guard_command::GuardArgs),
+    /// Drill the kill switch or the guard against a local venue, and keep the evidence.
+    Drill(drill::DrillArgs),
+    /// Whether this build may trade real money with a configuration now, line by line.
+    Preflight(preflight::PreflightArgs),
     /// Show what an engine does, or did before it died.
     Stat(stat::StatArgs),
+    /// Show alarms, try their channels, silence them, tell them from a process of its own.
+    Alarms(alarms_command::AlarmsArgs),
+    /// Give commands to a running engine: status, kill, limits, orders.
+    Ctl(ctl::CtlArgs),
+    /// Print a completion script for a shell.
+    Completions(completions::CompletionsArgs),
     /// Check the secrets of a configuration, write templates of key files.
     Secrets(secrets_command::SecretsArgs),
     /// Check whether this host is fit for low latency.
@@ -98,7 +118,13 @@ fn main() -> ExitCode {
         Command::Audit(args) => audit_command::run(&args),
         Command::Record(args) => record::run(&args),
         Command::Venue(args) => venue_command::run(&args),
+        Command::Guard(args) => guard_command::run(&args),
+        Command::Drill(args) => drill::run(&args),
+        Command::Preflight(args) => preflight::run(&args),
         Command::Stat(args) => stat::run(&args),
+        Command::Alarms(args) => alarms_command::run(&args),
+        Command::Ctl(args) => ctl::run(&args),
+        Command::Completions(args) => Ok(completions::run(&args)),
         Command::Secrets(args) => secrets_command::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };

@@ -146,7 +146,8 @@ pub(crate) fn rest_url(wire: &WireSection, origin: &str) -> anyhow::Result<Strin
     endpoints.rest.into_iter().next().context("a venue has a REST address")
 }
 
-fn endpoints_of(
+/// Where the venue of a configuration is.
+pub(crate) fn endpoints_of(
     wire: &WireSection,
     child: Option<&LocalVenue>,
     origin: &str,

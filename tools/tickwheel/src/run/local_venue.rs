@@ -1,6 +1,7 @@
 //! The local venue as a child process: started, asked where it listens, ended with the session.
 
 use std::io::{BufRead as _, BufReader};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc;
@@ -81,6 +82,12 @@ impl LocalVenue {
             anyhow!("the local venue says where it serves otherwise: column {}", error.column())
         })?;
         Ok(LocalVenue { child, stdin, served })
+    }
+
+    /// Its input once more: the venue serves as long as anybody holds it.
+    pub(crate) fn hold(&self) -> anyhow::Result<OwnedFd> {
+        let input = self.stdin.as_ref().context("the input of the local venue")?;
+        input.as_fd().try_clone_to_owned().context("hold the input of the local venue")
     }
 
     /// In words, if it ended though nobody told it to.

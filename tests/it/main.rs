@@ -31,6 +31,7 @@ mod listen_stream_lost_while_fills_happen;
 mod live_needs_a_clear_preflight;
 mod machine_output_is_stable;
 mod no_exposure_above_a_limit;
+mod no_secret_leaves;
 mod operators_command_a_running_engine;
 mod planned_reconnect_leaves_no_gap;
 mod random_faults_lose_and_double_nothing;

@@ -6,7 +6,7 @@
 //!     +--------------------------+----------------------------------------------------------+
 //! ```
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use engine::clock::Clock;
@@ -34,6 +34,9 @@ const VENUE_GONE_NS: u64 = 3_000_000_000;
 /// Wait between two tries after a person was called.
 const SLOW_RETRY_NS: u64 = 1_000_000_000;
 
+/// Reads the key that a session names; an error in words.
+pub type Keys = Box<dyn Fn(&str, &Session) -> Result<Credentials, String>>;
+
 /// What a guard is told.
 pub struct Orders {
     /// Data directory of the engine.
@@ -44,8 +47,8 @@ pub struct Orders {
     pub key_file: Option<PathBuf>,
     /// End when one engine has ended or was dealt with.
     pub once: bool,
-    /// Reads a key file; an error in words.
-    pub keys: Box<dyn Fn(&Path) -> Result<Credentials, String>>,
+    /// Reads the key that `key_file` of a session names; an error in words.
+    pub keys: Keys,
 }
 
 impl std::fmt::Debug for Orders {
@@ -306,7 +309,8 @@ impl Patrol {
         tell: &mut impl FnMut(&News),
     ) -> Option<End> {
         let engine = EngineId::of(pulse);
-        let Some(session) = self.session.as_ref().filter(|session| session.key_file.is_some()) else {
+        let Some(session) = self.session.as_ref().filter(|session| session.key_file.is_some())
+        else {
             self.settled = Some(engine);
             self.beat();
             tell(&News::Ended(engine));
@@ -488,7 +492,7 @@ impl Patrol {
 
     fn connect(&self, session: &Session) -> Result<Line, String> {
         let credentials = match &session.key_file {
-            Some(path) => Some((self.orders.keys)(Path::new(path))?),
+            Some(name) => Some((self.orders.keys)(name, session)?),
             None => None,
         };
         let mut http = HttpConfig::default();

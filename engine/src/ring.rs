@@ -31,6 +31,12 @@ impl Ring {
         Ring { slots, mask, head, floor: head, overflowed: false }
     }
 
+    /// An empty ring that goes on after `head` within the same cascade, for a second stage to be compared.
+    #[cfg(test)]
+    pub(crate) fn clone_after(&self, head: u64) -> Ring {
+        Ring { floor: self.floor, ..Ring::new(self.slots.len(), head) }
+    }
+
     /// Sequence of the newest event.
     #[inline]
     pub fn head(&self) -> u64 {
@@ -131,6 +137,12 @@ impl<'a> Emitter<'a> {
     #[inline]
     pub fn time_ns(&self) -> u64 {
         self.time_ns
+    }
+
+    /// Sequence of the inbound event at the head of the present cascade.
+    #[inline]
+    pub fn inbound(&self) -> u64 {
+        self.ring.floor
     }
 
     /// An event of the present cascade, such as the intent behind an approval.

@@ -24,22 +24,31 @@
 //! ```
 //! The state is part of the saved state: neither a restart nor a new day makes the gate more lenient.
 
+mod account;
 mod breaker;
+pub mod calendar;
 mod change;
 mod exposure;
 mod judge;
+mod life;
 pub mod limit_key;
 pub mod limits;
+mod multiple;
 mod orders;
 mod rate;
 pub mod rule;
 mod saved;
+mod sheet;
+mod strategy;
 #[cfg(test)]
 mod tests;
+mod throttle;
+mod usage;
+mod window;
 
 use crate::event::kind::KindSet;
-use crate::event::{BreakerState, CommandCode, Event, Kind, OrderState, Scope, TripReason, flags};
-use crate::instrument::{InstrumentIndex, InstrumentTable, Venue};
+use crate::event::{BreakerState, Event, Kind};
+use crate::instrument::{Instrument, InstrumentIndex, InstrumentTable, Venue};
 use crate::market::Market;
 use crate::money::Money;
 use crate::ring::Emitter;
@@ -47,13 +56,23 @@ use crate::state::mix;
 
 use breaker::Breakers;
 use change::Changes;
-use exposure::{Entry, Reservation};
-use judge::Refusal;
-use orders::{Change, Order, Orders, Place};
+use exposure::{Reservation, mark_twice};
+use judge::{Refusal, Wanted};
+use multiple::Multiple;
+use orders::{Change, NoRoom, Order, Orders};
 use rate::RateWindow;
+use sheet::{Sheet, mix_wide};
+use strategy::Row;
+use throttle::Duplicates;
+use usage::{Of, Usage};
+use window::Window;
 
-pub use limit_key::{LimitKey, LimitOwner, UNLIMITED};
-pub use limits::{AccountLimits, Controls, InstrumentLimits, Limits, LimitsError};
+pub use calendar::Hours;
+pub use limit_key::{LimitKey, LimitOwner, LimitTable, UNLIMITED};
+pub use limits::{
+    AccountLimits, Controls, InstrumentControls, InstrumentLimits, Limits, LimitsError,
+    StrategyControls,
+};
 pub use rule::{RULE_COUNT, Rule, Unit};
 
 /// What the gate lets pass, in `code` of `RISK_STATE`. Never renumber.
@@ -118,6 +137,22 @@ pub struct Exposure {
 /// Rules of the first version, each of which is always part of the digest.
 const RULE_COUNT_FIRST: usize = 25;
 
+/// What one inbound event has led to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Batch {
+    /// Sequence of the inbound event.
+    inbound: u64,
+    /// Notional of the orders and changes approved since.
+    notional: Money,
+}
+
+/// What was approved since the start of the day.
+#[derive(Clone, Copy, Debug, Default)]
+struct Daily {
+    order_count: i64,
+    notional: Money,
+}
+
 /// Judges every intent and keeps what it needs to know for that.
 #[derive(Debug)]
 pub struct Gate {
@@ -129,16 +164,29 @@ pub struct Gate {
     changes: Changes,
     breakers: Breakers,
     strategy_count: usize,
-    entries: Vec<Entry>,
+    /// Of the account.
+    sheet: Sheet,
+    /// By number of the strategy; the last one is the operator's own row and everybody else's.
+    rows: Box<[Row]>,
+    /// Whether any strategy has limits of its own.
+    has_row_limits: bool,
+    /// Tick and lot by instrument.
+    steps: Box<[[Multiple; 2]]>,
     orders: Orders,
     rate: RateWindow,
+    /// New orders, changes and cancels.
+    messages: RateWindow,
+    duplicates: Duplicates,
+    /// Mids of the last stretch of time by instrument; empty when no control needs them.
+    windows: Box<[Window]>,
+    usage: Usage,
+    batch: Batch,
+    daily: Daily,
     state: RiskState,
     /// The drawdown rule halts once; `Resume` arms it again. Without it nobody could flatten a position
     /// with `Reduce` after a drawdown.
     drawdown_latched: bool,
-    /// A number left the range of money: equity is no longer known.
-    broken: bool,
-    cash: Money,
+    /// Of the account, as of the last event.
     equity: Money,
     equity_peak: Money,
     /// Equity at the start of the day.
@@ -179,27 +227,55 @@ impl Gate {
         let checked = limits.validate(instruments.count(), orders_max);
         assert!(checked.is_ok(), "limits are validated before a gate is made: {checked:?}");
         let mut limits = limits;
-        limits.instruments.resize(instruments.count(), None);
-        let rate = match &limits.account {
-            Some(account) => {
-                RateWindow::new(account.order_rate_count_max, account.order_rate_window_ns)
-            }
-            None => RateWindow::new(0, 0),
+        let count = instruments.count();
+        limits.instruments.resize(count, None);
+        limits.controls.instruments.resize(count, InstrumentControls::default());
+        limits.controls.strategies.resize(strategy_count, StrategyControls::default());
+        let (rate_count_max, rate_window_ns) = match &limits.account {
+            Some(account) => (account.order_rate_count_max, account.order_rate_window_ns),
+            None => (0, 0),
         };
-        Gate {
-            configured: limits.clone(),
-            limits,
+        let controls = &limits.controls;
+        let own_row = StrategyControls::default();
+        let rows: Box<[Row]> = controls
+            .strategies
+            .iter()
+            .chain(std::iter::once(&own_row))
+            .map(|own| Row::new(controls, own, &instruments, rate_window_ns))
+            .collect();
+        let message_count = match controls.limits.get(LimitKey::MessageRate) {
+            UNLIMITED => 0,
+            count => u32::try_from(count).unwrap_or(u32::MAX),
+        };
+        let has_duplicates = controls.limits.get(LimitKey::Duplicate) != UNLIMITED;
+        let needs_window = |own: &InstrumentControls| {
+            own.limits.get(LimitKey::Jump) != UNLIMITED
+                || own.limits.get(LimitKey::CollarWindow) != UNLIMITED
+        };
+        let has_windows = controls.instruments.iter().any(needs_window);
+        let window = Window::new(controls.reference_window_ns);
+        let steps = |own: &Instrument| [Multiple::new(own.tick), Multiple::new(own.lot)];
+        let mut gate = Gate {
             changes: Changes::new(),
-            breakers: Breakers::new(strategy_count + 1, instruments.count()),
+            breakers: Breakers::new(strategy_count + 1, count),
             strategy_count,
-            entries: instruments.iter().map(|(_, instrument)| Entry::new(instrument)).collect(),
+            sheet: Sheet::new(&instruments),
+            has_row_limits: rows.iter().any(|row| row.is_limited),
+            steps: instruments.iter().map(|(_, own)| steps(own)).collect(),
+            orders: Orders::new(orders_max, count),
+            rate: RateWindow::new(rate_count_max, rate_window_ns),
+            messages: RateWindow::new(message_count, controls.message_rate_window_ns),
+            duplicates: Duplicates::new(has_duplicates, controls.duplicate_window_ns),
+            windows: vec![window; if has_windows { count } else { 0 }].into_boxed_slice(),
+            usage: Usage::new(controls.alerts, controls.soft_percent, count),
+            batch: Batch::default(),
+            daily: Daily::default(),
+            configured: limits.clone(),
+            rows,
+            limits,
             instruments,
-            orders: Orders::new(orders_max),
-            rate,
             state: RiskState::Active,
             drawdown_latched: false,
-            broken: false,
-            cash: Money::ZERO,
             equity: Money::ZERO,
             equity_peak: Money::ZERO,
             equity_baseline: Money::ZERO,
@@ -207,7 +283,9 @@ impl Gate {
             locked_venues: 0,
             refused_counts: [0; RULE_COUNT],
             dropped_count: 0,
-        }
+        };
+        gate.limits_changed();
+        gate
     }
 
     /// Handles one event.
@@ -216,6 +294,7 @@ impl Gate {
         match event.kind {
             Kind::INTENT | Kind::INTENT_REPLACE => self.intent(event, market, out),
             Kind::INTENT_CANCEL => {
+                self.messages.push(event.time_ns);
                 out.emit(Event { kind: Kind::APPROVED_CANCEL, ..*event });
             }
             Kind::ORDER => self.order(event, out),
@@ -224,27 +303,37 @@ impl Gate {
             Kind::COMMAND => self.command(event, market, out),
             Kind::LOCK => self.lock(event),
             Kind::BREAKER => self.breaker(event, market, out),
-            Kind::CLOCK | Kind::SESSION_START => {
-                self.release_unbound();
-                self.expire_changes(event.time_ns, out);
-                self.advance(event.time_ns, market);
-                self.watch(out);
-            }
+            Kind::CLOCK | Kind::SESSION_START => self.clock(event, market, out),
             _ => {}
         }
     }
 
-    fn intent(&mut self, event: &Event, market: &Market, out: &mut Emitter<'_>) {
-        if let Some(entry) = self.entries.get_mut(usize::from(event.instrument)) {
-            entry.see(market.get(event.instrument));
+    fn clock(&mut self, event: &Event, market: &Market, out: &mut Emitter<'_>) {
+        self.release_unbound();
+        self.expire_changes(event.time_ns, out);
+        for (instrument, window) in (0..).zip(&mut self.windows) {
+            let mid_twice = market.get(instrument).and_then(exposure::mid_twice);
+            if let Some(mid_twice) = mid_twice {
+                window.see(event.time_ns, mid_twice);
+            }
         }
         self.advance(event.time_ns, market);
         self.watch(out);
-        let kept = match self.judge(event, market) {
+        self.watch_rows(market, out);
+        self.watch_usage(event.time_ns, out);
+    }
+
+    fn intent(&mut self, event: &Event, market: &Market, out: &mut Emitter<'_>) {
+        let own = market.get(event.instrument);
+        self.sheet.see(event.instrument, mark_twice(own));
+        self.advance(event.time_ns, market);
+        self.watch(out);
+        let seen = self.look(event, market, out);
+        let kept = match self.judge(event, own, &seen) {
             Ok(wanted) if event.kind == Kind::INTENT_REPLACE => {
-                self.approve_change(event, wanted.place, out)
+                self.approve_change(event, &wanted, out)
             }
-            Ok(wanted) => self.approve_order(event, wanted.order, out),
+            Ok(wanted) => self.approve_order(event, &wanted, out),
             Err(refusal) => {
                 self.refuse(event, refusal, out);
                 Ok(())
@@ -258,32 +347,78 @@ impl Gate {
     fn approve_order(
         &mut self,
         event: &Event,
-        order: Order,
+        wanted: &Wanted,
         out: &mut Emitter<'_>,
-    ) -> Result<(), orders::NoRoom> {
+    ) -> Result<(), NoRoom> {
         let sequence = out.emit(Event { kind: Kind::APPROVED, ..*event });
-        self.rate.push(event.time_ns);
-        let order = Order { id: sequence, ..order };
+        let order = Order { id: sequence, ..wanted.order };
         self.orders.push_unbound(order)?;
-        self.hold(&order, Reservation::default());
+        self.opened(order.source, 1);
+        self.hold(&order, Reservation::default(), wanted.after);
+        self.approved(event, wanted, out);
         Ok(())
     }
 
     fn approve_change(
         &mut self,
         event: &Event,
-        place: Option<Place>,
+        wanted: &Wanted,
         out: &mut Emitter<'_>,
-    ) -> Result<(), orders::NoRoom> {
+    ) -> Result<(), NoRoom> {
         let sequence = out.emit(Event { kind: Kind::APPROVED_REPLACE, ..*event });
-        self.rate.push(event.time_ns);
-        let place = place.ok_or(orders::NoRoom)?;
+        let place = wanted.place.ok_or(NoRoom)?;
         let before = self.held(self.orders.get(place));
         let order = self.orders.get_mut(place);
         order.change = Change { sequence, price: event.price, total: event.quantity, taken: false };
         let order = *order;
-        self.hold(&order, before);
+        let after = self.held(&order);
+        self.hold(&order, before, after);
+        self.approved(event, wanted, out);
         Ok(())
+    }
+
+    /// Counts what was approved.
+    #[inline]
+    fn approved(&mut self, event: &Event, wanted: &Wanted, out: &mut Emitter<'_>) {
+        self.rate.push(event.time_ns);
+        self.messages.push(event.time_ns);
+        if let Some(key) = wanted.key {
+            self.duplicates.push(key, event.time_ns);
+        }
+        if self.has_row_limits {
+            let row = self.row(event.source);
+            self.rows[row].rate.push(event.time_ns);
+        }
+        self.batch.notional = self.batch.notional.plus(wanted.notional);
+        self.daily.notional = self.daily.notional.plus(wanted.notional);
+        if event.kind == Kind::INTENT {
+            self.daily.order_count = self.daily.order_count.saturating_add(1);
+        }
+        if self.usage.is_on() {
+            self.use_more(event, wanted, out);
+        }
+    }
+
+    /// Tells how much of the limits that an approval counts against is used.
+    fn use_more(&mut self, event: &Event, wanted: &Wanted, out: &mut Emitter<'_>) {
+        let measured = [wanted.reach, wanted.worth.0];
+        self.usage.see_instrument(event.instrument, measured, out);
+        self.usage.see(Of::Gross, wanted.gross.0, out);
+        let open_count = i128::try_from(self.orders.count()).unwrap_or(i128::MAX);
+        self.usage.see(Of::OrdersOpen, open_count, out);
+        self.watch_rate(event.time_ns, out);
+    }
+
+    /// Number of the row that an event of that source concerns.
+    #[inline]
+    fn row(&self, source: u16) -> usize {
+        usize::from(source).min(self.strategy_count)
+    }
+
+    #[inline]
+    fn opened(&mut self, source: u16, change: i64) {
+        let row = self.row(source);
+        self.rows[row].open_count += change;
     }
 
     /// Tells why not. The intent's own words stay, so that its strategy recognises it.
@@ -300,269 +435,8 @@ impl Gate {
         });
     }
 
-    /// What is reserved for an order; its instrument is in the table, or it would not be kept.
-    #[inline]
-    fn held(&self, order: &Order) -> Reservation {
-        match self.entries.get(usize::from(order.instrument)) {
-            Some(entry) => order.reservation(entry),
-            None => Reservation::default(),
-        }
-    }
-
-    /// Changes what is reserved for an order from `before` to what it needs now.
-    #[inline]
-    fn hold(&mut self, order: &Order, before: Reservation) {
-        let Some(entry) = self.entries.get_mut(usize::from(order.instrument)) else { return };
-        let after = order.reservation(entry);
-        entry.reserve(order.side, before, after);
-        entry.see_price(order.price);
-    }
-
-    #[inline]
-    fn let_go(&mut self, order: &Order) {
-        let Some(entry) = self.entries.get_mut(usize::from(order.instrument)) else { return };
-        let before = order.reservation(entry);
-        entry.reserve(order.side, before, Reservation::default());
-    }
-
-    /// The OMS says where an order stands.
-    fn order(&mut self, event: &Event, out: &mut Emitter<'_>) {
-        let state = event.code.to_le_bytes()[0];
-        let state = OrderState::from_code(state).unwrap_or(OrderState::Unknown);
-        if event.id == 0 && !state.is_terminal() {
-            return;
-        }
-        if let Some(place) = self.orders.find(event.id) {
-            if state.is_terminal() {
-                let order = *self.orders.get(place);
-                self.orders.remove(place);
-                self.let_go(&order);
-                return;
-            }
-            let before = self.held(self.orders.get(place));
-            let order = self.orders.get_mut(place);
-            follow(order, event, state);
-            let order = *order;
-            self.hold(&order, before);
-            return;
-        }
-        let approved = self.orders.take_unbound(event.cause);
-        if let Some(order) = &approved {
-            self.let_go(order);
-        }
-        if state.is_terminal() {
-            return;
-        }
-        let mut order = match approved {
-            Some(order) => Order { id: event.id, ..order },
-            None if usize::from(event.instrument) < self.entries.len() => adopted(event),
-            None => return,
-        };
-        follow(&mut order, event, state);
-        if self.orders.insert(order).is_err() {
-            self.halt_without_room(out);
-            return;
-        }
-        self.hold(&order, Reservation::default());
-    }
-
-    fn fill(&mut self, event: &Event, market: &Market, out: &mut Emitter<'_>) {
-        // The day's baseline must not know of this fill.
-        self.advance(event.time_ns, market);
-        // A fee in kind moves position and cash, but fills nothing of its order.
-        let place = self.orders.find(event.id).filter(|_| !event.has(flags::IN_KIND));
-        if let Some(place) = place {
-            let before = self.held(self.orders.get(place));
-            let order = self.orders.get_mut(place);
-            order.filled = order.filled.saturating_add(event.quantity.max(0));
-            order.fill_cause = event.cause;
-            let order = *order;
-            self.hold(&order, before);
-        }
-        let signed = i128::from(event.quantity) * i128::from(event.side().sign());
-        let Some(entry) = self.entries.get_mut(usize::from(event.instrument)) else {
-            self.broken = true;
-            self.advance(event.time_ns, market);
-            self.watch(out);
-            return;
-        };
-        entry.position = entry.position.saturating_add(signed);
-        entry.see_price(event.price);
-        match entry.value(i128::from(event.price), signed) {
-            Some(paid) => self.pay(event.instrument, Money(paid)),
-            None => self.broken = true,
-        }
-        self.advance(event.time_ns, market);
-        self.watch(out);
-    }
-
-    fn fee(&mut self, event: &Event, market: &Market, out: &mut Emitter<'_>) {
-        self.pay(event.instrument, Money::from_event(event.quantity));
-        self.advance(event.time_ns, market);
-        self.watch(out);
-    }
-
-    fn pay(&mut self, instrument: InstrumentIndex, paid: Money) {
-        match self.cash.0.checked_sub(paid.0) {
-            Some(cash) => self.cash = Money(cash),
-            None => self.broken = true,
-        }
-        if let Some(entry) = self.entries.get_mut(usize::from(instrument)) {
-            entry.cash = entry.cash.minus(paid);
-        }
-    }
-
-    /// Values everything at the present marks and starts a new day when it is time.
-    fn advance(&mut self, time_ns: u64, market: &Market) {
-        let mut equity = if self.broken { None } else { Some(self.cash.0) };
-        for (instrument, entry) in (0..).zip(&mut self.entries) {
-            if !entry.is_active() {
-                continue;
-            }
-            entry.see(market.get(instrument));
-            equity = equity.and_then(|sum| sum.checked_add(entry.position_value()?));
-        }
-        // What cannot be told is worse than every limit.
-        self.equity = Money(equity.unwrap_or(i128::MIN));
-        let start_ns = self.limits.account.as_ref().map_or(0, |account| account.day_start_ns_utc);
-        let day = time_ns.checked_sub(start_ns).map_or(0, |since_ns| since_ns / limits::DAY_NS + 1);
-        if self.day.is_none_or(|today| today < day) {
-            self.day = Some(day);
-            self.equity_baseline = self.equity;
-        }
-        self.equity_peak = self.equity_peak.max(self.equity);
-    }
-
-    /// Compares equity with the limits of the account. The gate only ever becomes stricter here.
-    fn watch(&mut self, out: &mut Emitter<'_>) {
-        if let Some(breach) = self.drawdown_breach()
-            && !self.drawdown_latched
-        {
-            self.drawdown_latched = true;
-            self.tighten(RiskState::Halted, breach, out);
-        }
-        if let Some(breach) = self.loss_breach() {
-            self.tighten(RiskState::Reducing, breach, out);
-        }
-    }
-
-    fn drawdown_breach(&self) -> Option<Refusal> {
-        let limit = self.limits.account.as_ref()?.drawdown_max;
-        let fall = self.equity_peak.minus(self.equity);
-        (limit <= fall).then(|| Refusal::money(Rule::Drawdown, fall, limit))
-    }
-
-    fn loss_breach(&self) -> Option<Refusal> {
-        let limit = self.limits.account.as_ref()?.loss_daily_max;
-        let loss = self.equity_baseline.minus(self.equity);
-        (limit <= loss).then(|| Refusal::money(Rule::LossDaily, loss, limit))
-    }
-
-    fn tighten(&mut self, state: RiskState, breach: Refusal, out: &mut Emitter<'_>) {
-        if self.state < state {
-            self.state = state;
-            self.tell_state(u32::from(breach.rule.code()), breach.measured, breach.limit, out);
-        }
-    }
-
-    fn tell_state(&self, tag: u32, measured: i64, limit: i64, out: &mut Emitter<'_>) {
-        let mut event = Event::new(Kind::RISK_STATE);
-        event.code = self.state.code();
-        event.price = measured;
-        event.quantity = limit;
-        event.tag = tag;
-        event.flags = flags::LAST;
-        out.emit(event);
-    }
-
-    /// More live orders than the tables were made for: nothing may be added until somebody has looked.
-    fn halt_without_room(&mut self, out: &mut Emitter<'_>) {
-        let limit = i64::try_from(self.orders.slots().len()).unwrap_or(i64::MAX);
-        let breach = Refusal { rule: Rule::OrdersOpen, measured: limit.saturating_add(1), limit };
-        self.tighten(RiskState::Halted, breach, out);
-    }
-
-    fn command(&mut self, event: &Event, market: &Market, out: &mut Emitter<'_>) {
-        self.release_unbound();
-        self.advance(event.time_ns, market);
-        self.watch(out);
-        let wanted = match CommandCode::from_code(event.code) {
-            Some(CommandCode::Halt | CommandCode::ThreadDead) => RiskState::Halted,
-            Some(CommandCode::Reduce) => RiskState::Reducing,
-            Some(CommandCode::Resume) => {
-                if let Some(breach) = self.drawdown_breach().or_else(|| self.loss_breach()) {
-                    let mut command = Event::new(Kind::COMMAND);
-                    command.tag = u32::from(event.code);
-                    command.flags = flags::LAST;
-                    self.refuse(&command, breach, out);
-                    return;
-                }
-                self.drawdown_latched = false;
-                RiskState::Active
-            }
-            Some(CommandCode::LimitSet) => return self.limit_set(event, out),
-            Some(CommandCode::Confirm) => return self.confirm(event, out),
-            Some(
-                CommandCode::CancelAll
-                | CommandCode::StrategyDisable
-                | CommandCode::StrategyEnable
-                | CommandCode::Stop
-                | CommandCode::AcceptBalances
-                | CommandCode::Kill
-                | CommandCode::Trip
-                | CommandCode::Approve
-                | CommandCode::Rearm
-                | CommandCode::Pause
-                | CommandCode::Continue
-                | CommandCode::OrderNew
-                | CommandCode::OrderCancel
-                | CommandCode::Flatten
-                | CommandCode::Acknowledge
-                | CommandCode::Alive,
-            )
-            | None => return,
-        };
-        if self.state != wanted {
-            self.state = wanted;
-            self.tell_state(u32::from(event.code), 0, 0, out);
-        }
-    }
-
-    /// A breaker tripped or recovered. When the whole engine is normal again, by an approval or a rearm,
-    /// so is the gate; a limit that is still breached tightens it again at once.
-    fn breaker(&mut self, event: &Event, market: &Market, out: &mut Emitter<'_>) {
-        self.breakers.follow(event);
-        let is_normal = u16::from(event.code.to_le_bytes()[0]) == BreakerState::Normal.code();
-        let is_all = Scope::from_tag(event.tag) == Some(Scope::All);
-        let by = match TripReason::from_code(event.source) {
-            Some(TripReason::Recovered) => CommandCode::Approve,
-            Some(TripReason::Rearmed) => CommandCode::Rearm,
-            Some(_) | None => return,
-        };
-        if !is_normal || !is_all {
-            return;
-        }
-        self.advance(event.time_ns, market);
-        if by == CommandCode::Rearm && event.quantity == 1 {
-            self.equity_peak = self.equity;
-        }
-        self.drawdown_latched = false;
-        if self.state != RiskState::Active {
-            self.state = RiskState::Active;
-            self.tell_state(u32::from(by as u16), 0, 0, out);
-        }
-        self.watch(out);
-    }
-
-    /// Takes over limits that were changed.
-    fn limits_changed(&mut self) {
-        if let Some(account) = &self.limits.account {
-            self.rate.set_count_max(account.order_rate_count_max);
-        }
-    }
-
     fn instrument_count(&self) -> usize {
-        self.entries.len()
+        self.instruments.count()
     }
 
     /// A limit as it is now; `target` is an instrument or a strategy, or anything for the account's.
@@ -575,26 +449,6 @@ impl Gate {
         match self.instruments.get(instrument) {
             Some(own) => self.breakers.strictest(own.venue, source, instrument),
             None => BreakerState::Normal,
-        }
-    }
-
-    /// A venue is locked or unlocked; the reconciler knows why.
-    fn lock(&mut self, event: &Event) {
-        let Some(venue) = u8::try_from(event.tag).ok().and_then(Venue::from_code) else { return };
-        let bit = 1 << venue.index();
-        if event.code == 0 {
-            self.locked_venues &= !bit;
-        } else {
-            self.locked_venues |= bit;
-        }
-    }
-
-    /// A new inbound event ends the cascade before it: an approval that has no order by now never
-    /// will, so nothing was sent and its reservation would be lost for ever.
-    fn release_unbound(&mut self) {
-        while let Some(order) = self.orders.pop_unbound() {
-            self.let_go(&order);
-            self.dropped_count = self.dropped_count.saturating_add(1);
         }
     }
 
@@ -630,12 +484,12 @@ impl Gate {
 
     /// Sum of the instruments' exposures if every working order fills, none netted.
     pub fn gross_notional(&self) -> Money {
-        self.gross_without(None)
+        self.sheet.gross()
     }
 
     /// The gate's numbers of an instrument.
     pub fn exposure(&self, instrument: InstrumentIndex) -> Option<Exposure> {
-        let entry = self.entries.get(usize::from(instrument))?;
+        let entry = self.sheet.get(instrument)?;
         Some(Exposure {
             position: judge::clamped(entry.position),
             working_buy: judge::clamped(entry.working[0]),
@@ -644,7 +498,7 @@ impl Gate {
             working_sell_notional: Money(entry.working_notional[1]),
             cash: entry.cash,
             mark_twice: Some(judge::clamped(entry.mark_twice)).filter(|mark| *mark != 0),
-            gross: entry.gross(),
+            gross: entry.worth_now().gross(),
         })
     }
 
@@ -671,12 +525,12 @@ impl Gate {
     /// Hash of everything that later verdicts depend on; orders show through their sums.
     pub fn digest(&self) -> u64 {
         let mut hash = mix(u64::from(self.state.code()), u64::from(self.drawdown_latched));
-        hash = mix(hash, u64::from(self.broken));
+        hash = mix(hash, u64::from(self.sheet.is_broken));
         hash = mix(hash, self.day.unwrap_or(u64::MAX));
-        for money in [self.cash, self.equity, self.equity_peak, self.equity_baseline] {
+        for money in [self.sheet.cash, self.equity, self.equity_peak, self.equity_baseline] {
             hash = mix_wide(hash, money.0);
         }
-        for entry in &self.entries {
+        for entry in self.sheet.entries() {
             hash = mix_wide(hash, entry.position);
             hash = mix_wide(hash, entry.cash.0);
             hash = mix_wide(hash, entry.mark_twice);
@@ -698,65 +552,18 @@ impl Gate {
         }
         hash = self.breakers.mix_into(hash);
         hash = self.changes.mix_into(hash);
+        hash = self.rows.iter().fold(hash, |hash, row| row.mix_into(hash));
+        hash = self.windows.iter().fold(hash, |hash, window| window.mix_into(hash));
+        hash = self.duplicates.mix_into(self.usage.mix_into(hash));
+        if self.messages.count_max() != 0 {
+            hash = mix(hash, self.messages.newest_ns());
+        }
+        if self.counts_days() {
+            hash =
+                mix_wide(mix(hash, self.daily.order_count.cast_unsigned()), self.daily.notional.0);
+        }
         hash = mix(hash, self.rate.newest_ns());
         hash = mix(hash, self.dropped_count);
         mix(hash, u64::try_from(self.orders.count()).unwrap_or(u64::MAX))
     }
-}
-
-/// Both halves of a wide word.
-fn mix_wide(hash: u64, word: i128) -> u64 {
-    let bytes = word.to_le_bytes();
-    let (low, high) = bytes.split_at(8);
-    let half = |half: &[u8]| u64::from_le_bytes(half.try_into().expect("a half has eight bytes"));
-    mix(mix(hash, half(low)), half(high))
-}
-
-/// An order that the gate did not approve (found at the venue after a restart).
-fn adopted(event: &Event) -> Order {
-    Order {
-        id: event.id,
-        instrument: event.instrument,
-        source: event.source,
-        side: event.side(),
-        reduce_only: event.has(flags::REDUCE_ONLY),
-        ..Order::FREE
-    }
-}
-
-/// Takes over what an event says of an order that is not over.
-fn follow(order: &mut Order, event: &Event, state: OrderState) {
-    order.price = event.price;
-    // An order of unknown fate keeps what was reserved, also when nobody can say what is left.
-    if state != OrderState::Unknown || 0 < event.quantity {
-        order.leaves = event.quantity.max(0);
-    }
-    if order.change.sequence == 0 {
-        return;
-    }
-    if state == OrderState::PendingReplace {
-        order.change.taken = true;
-        return;
-    }
-    // Told because of the approval itself, and not on its way: the OMS did not take the change.
-    if event.cause == order.change.sequence {
-        order.change = Change::default();
-        return;
-    }
-    // Else the outcome is a working state, reached by something after the approval which is not a
-    // fill of the old terms, and which came out of a state that is not working (or the OMS never took
-    // the change, or the terms are the new ones). Anything less clear keeps the larger reservation.
-    let before = OrderState::from_code(event.code.to_le_bytes()[1]);
-    let later = order.change.sequence < event.cause && event.cause != order.fill_cause;
-    let answered = !before.is_some_and(is_working) || !order.change.taken;
-    let as_wanted =
-        event.price == order.change.price && event.quantity == order.leaves_of(order.change.total);
-    if is_working(state) && later && (answered || as_wanted) {
-        order.change = Change::default();
-    }
-}
-
-/// Whether the order works at the venue and nothing is on its way.
-fn is_working(state: OrderState) -> bool {
-    matches!(state, OrderState::Acked | OrderState::PartiallyFilled)
 }

@@ -37,6 +37,7 @@ mod run_over_sockets;
 mod same_input_gives_the_same_records;
 mod snapshot_and_tail_give_the_same_state;
 mod the_check_of_scenarios_finds_what_is_wrong;
+mod the_guard_cancels_for_a_dead_engine;
 mod the_monitor_equals_the_journal;
 mod the_reconciler_reports_locks_and_sweeps;
 mod the_venue_command_serves_until_told;

@@ -144,6 +144,16 @@ impl Running {
         self.signal(Signal::KILL);
     }
 
+    /// Lets it stand still, as a process that swaps or hangs does.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Ends a pause.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
     fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);
         // It may have ended by itself just before.

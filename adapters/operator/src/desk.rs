@@ -49,9 +49,7 @@ pub trait Edge {
     fn reply(&mut self, ticket: Ticket, reply: &Reply);
     /// A reading of the engine's stats.
     fn stats(&mut self) -> Option<Snapshot>;
-    /// `limits show`: every limit with its present value.
-    fn limits(&mut self, view: &View, stats: Option<&Snapshot>) -> Value;
-    /// What an order would be worth beside the limits, for `appraise`; joined to what the desk knows.
+    /// Puts a line into the engine's error log.
     fn tell(&mut self, text: &str);
 }
 
@@ -448,9 +446,7 @@ impl Desk {
                 Err(why) => Reply::last(Outcome::Invalid, why, Value::Null),
             },
             Verb::Flags => Reply::last(Outcome::Done, "flags", self.view.flags_json()),
-            Verb::LimitsShow => {
-                Reply::last(Outcome::Done, "limits", edge.limits(&self.view, stats))
-            }
+            Verb::LimitsShow => Reply::last(Outcome::Done, "limits", self.view.limits_json(stats)),
             _ => Reply::last(Outcome::Done, "status", self.view.status_json(stats)),
         }
     }

@@ -349,6 +349,24 @@ impl Control {
         out.emit(alert);
     }
 
+    /// Something new in a row whose scope was killed and done: the kill goes on.
+    pub(super) fn reopen(&mut self, row: usize, now_ns: u64) {
+        let (source, instrument) = self.positions.owner(row);
+        for index in self.breakers_of(source, instrument) {
+            let scope = self.breakers.scope(index);
+            let breaker = self.breakers.get(index);
+            if breaker.state != BreakerState::Killed || breaker.job.is_on {
+                continue;
+            }
+            let working = self.working_in(scope);
+            let job = &mut self.breakers.get_mut(index).job;
+            (job.is_on, job.is_late, job.phase) = (true, false, KillPhase::Cancelling);
+            (job.end_ns, job.working) = (0, working);
+            job.retry_at_ns = now_ns.saturating_add(self.config.kill.retry_ns);
+            self.jobs.push(index);
+        }
+    }
+
     /// Stops the job of a scope that is lifted by hand.
     pub(super) fn drop_job(&mut self, index: usize) {
         self.jobs.retain(|job| *job != index);

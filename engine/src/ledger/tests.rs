@@ -108,7 +108,8 @@ fn fills_of_nobody_have_a_row_of_their_own() {
     let rows: Vec<(u16, u16, i64)> =
         ledger.rows().map(|row| (row.source, row.instrument, row.position.quantity)).collect();
     assert_eq!(rows, [(1, 0, -3), (NO_STRATEGY, 1, 3)]);
-    assert_eq!(ledger.position(2, 0), None);
+    assert_eq!(ledger.position(2, 1), ledger.position(NO_STRATEGY, 1), "the operator shares it");
+    assert_eq!(ledger.position(3, 0), None);
     assert_eq!(ledger.position(0, 2), None);
 }
 

@@ -13,7 +13,7 @@ use crate::ring::Emitter;
 use crate::state::{LoadError, Loader, Saver, State, mix};
 
 use super::Gate;
-use super::limit_key::{LimitKey, LimitOwner};
+use super::limit_key::{LimitKey, LimitOwner, UNLIMITED};
 
 /// Most changes that may wait for a second person. Arbitrary.
 const WAITING_MAX: usize = 16;
@@ -102,7 +102,10 @@ impl Gate {
         let to = (event.id, CommandCode::LimitSet, event.source, event.tag);
         let found = target_of(event).and_then(|target| {
             let now = self.limits.value(target.key, target.owner)?;
-            Some((target, now, self.configured.value(target.key, target.owner)?))
+            let hard = self.configured.value(target.key, target.owner)?;
+            // A window, or a capital, that is not configured cannot be made by a command.
+            let is_there = hard != UNLIMITED || !target.key.needs_more();
+            is_there.then_some((target, now, hard))
         });
         let Some((target, now, hard)) = found else {
             return answer(to, AnswerCode::NoSuchTarget, 0, out);

@@ -1,6 +1,10 @@
-//! Exposure of one instrument: position, reservations, cash, and what they are worth.
+//! What an instrument can cost: position, working orders, cash and the last known mark.
 //!
-//! **Invariant:** nothing in here wraps. Products that leave the range become "more than any limit".
+//! A buy order can make a position longer, a sell order shorter; the two do not net as long as they
+//! work. So every side has its own worst case, and an instrument is worth its worse side.
+//!
+//! What follows from these numbers is kept beside them ([`Worth`]) and worked out anew only when one of
+//! them has changed.
 
 use crate::event::Side;
 use crate::instrument::Instrument;
@@ -10,6 +14,10 @@ use crate::money::{MONEY_SCALE, Money};
 /// Most that the notional of one order counts for. Far above every ceiling, and so far below the end
 /// of `i128` that the sum over all order slots cannot reach it: what is reserved can be released exactly.
 const ORDER_NOTIONAL_CAP: i128 = i128::MAX >> 32;
+
+/// Largest worth that counts as known. A sum over all instruments cannot leave 128 bits, so that an entry
+/// can be taken out of it again exactly; far above every limit.
+const WORTH_CAP: i128 = i128::MAX >> 12;
 
 /// Most order slots of a gate; with [`ORDER_NOTIONAL_CAP`] it bounds every sum of reservations.
 pub(super) const ORDERS_MAX: usize = 1 << 24;
@@ -22,11 +30,34 @@ pub(super) struct Reservation {
     pub(super) notional: i128,
 }
 
-/// The gate's numbers of one instrument.
+/// What follows from an entry's numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Worth {
+    /// Position at the mark, rounded down; `None` when nobody can tell.
+    pub(super) value: Option<i128>,
+    /// Worth of the position towards each side at the mark, rounded up; `None` when nobody can tell.
+    pub(super) toward: [Option<i128>; 2],
+    /// Worth of each side if every working order of it fills; [`Money::MAX`] when nobody can tell.
+    pub(super) sides: [Money; 2],
+}
+
+impl Worth {
+    /// Of an entry without position and orders.
+    pub(super) const NOTHING: Worth =
+        Worth { value: Some(0), toward: [Some(0); 2], sides: [Money::ZERO; 2] };
+
+    /// What the instrument adds to the gross notional: the worse of its sides.
+    #[inline]
+    pub(super) fn gross(&self) -> Money {
+        self.sides[0].max(self.sides[1])
+    }
+}
+
+/// The numbers of one instrument, of the account or of one strategy.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     /// Units of money per price unit and quantity unit.
-    unit: i128,
+    unit: i64,
     /// Net position; long is above zero.
     pub(super) position: i128,
     /// Sum of reserved quantities, by side.
@@ -37,18 +68,40 @@ pub(super) struct Entry {
     pub(super) cash: Money,
     /// Twice the last known mark; 0 when none was ever known.
     pub(super) mark_twice: i128,
+    /// As of the last time that somebody asked.
+    pub(super) worth: Worth,
+    /// Whether the numbers changed since.
+    pub(super) is_changed: bool,
+}
+
+/// Rounds half of `twice` up.
+#[inline]
+fn half_up(twice: i128) -> i128 {
+    (twice >> 1) + (twice & 1)
+}
+
+/// A worth that can be told, or [`Money::MAX`].
+#[inline]
+fn told(worth: Option<i128>) -> Money {
+    match worth {
+        Some(worth) if worth <= WORTH_CAP => Money(worth),
+        Some(_) | None => Money::MAX,
+    }
 }
 
 impl Entry {
     pub(super) fn new(instrument: &Instrument) -> Entry {
         let exponent = u32::from(MONEY_SCALE - instrument.price_scale - instrument.quantity_scale);
         Entry {
-            unit: i128::from(instrument.multiplier) * 10_i128.pow(exponent),
+            // At most 10^6 x 10^12.
+            unit: instrument.multiplier * 10_i64.pow(exponent),
             position: 0,
             working: [0; 2],
             working_notional: [0; 2],
             cash: Money::ZERO,
             mark_twice: 0,
+            worth: Worth::NOTHING,
+            is_changed: false,
         }
     }
 
@@ -64,12 +117,12 @@ impl Entry {
         // Nearly always everything fits 64 bits, where a product costs one instruction.
         if let (Ok(price), Ok(quantity)) = (i64::try_from(price), i64::try_from(quantity)) {
             let product = i128::from(price) * i128::from(quantity);
-            if let (Ok(product), Ok(unit)) = (i64::try_from(product), i64::try_from(self.unit)) {
-                return Some(i128::from(product) * i128::from(unit));
+            if let Ok(product) = i64::try_from(product) {
+                return Some(i128::from(product) * i128::from(self.unit));
             }
-            return product.checked_mul(self.unit);
+            return product.checked_mul(i128::from(self.unit));
         }
-        price.checked_mul(quantity)?.checked_mul(self.unit)
+        price.checked_mul(quantity)?.checked_mul(i128::from(self.unit))
     }
 
     /// Notional of an order for a reservation: zero or more, capped.
@@ -81,31 +134,21 @@ impl Entry {
         }
     }
 
-    /// Position at the mark, rounded down (against us); `None` beyond the range of money, or when
-    /// there is a position and no mark was ever known.
-    #[inline]
-    pub(super) fn position_value(&self) -> Option<i128> {
-        if self.position == 0 {
-            return Some(0);
-        }
-        if self.mark_twice == 0 {
-            return None;
-        }
-        Some(self.value(self.mark_twice, self.position)?.div_euclid(2))
-    }
-
     /// How far the position reaches into `side` if every working order of that side fills and
     /// `change` is added to them; zero or less when all of it only closes the other side.
     #[inline]
     pub(super) fn reach(&self, side: Side, change: i128) -> i128 {
-        let toward = self.position.saturating_mul(i128::from(side.sign()));
+        let toward = match side {
+            Side::Buy => self.position,
+            Side::Sell => self.position.saturating_neg(),
+        };
         toward.saturating_add(self.working[side.index()]).saturating_add(change)
     }
 
     /// Worth of [`Entry::reach`]: everything at the mark, or the position at the mark and the orders
-    /// at their own prices, whichever is more. Rounded up.
+    /// at their own prices, whichever is more. Rounded up. `toward` as in [`Worth`].
     #[inline]
-    pub(super) fn reach_value(&self, side: Side, quantity: i128, notional: i128) -> Money {
+    fn worth_of(&self, side: Side, toward: Option<i128>, quantity: i128, notional: i128) -> Money {
         let reach = self.reach(side, quantity);
         if reach <= 0 {
             return Money::ZERO;
@@ -113,22 +156,38 @@ impl Entry {
         if self.mark_twice == 0 {
             return Money::MAX;
         }
-        let half_up = |value: Option<i128>| value.map(|v| v.div_euclid(2) + v.rem_euclid(2));
-        let toward = self.position.saturating_mul(i128::from(side.sign()));
-        let at_mark = half_up(self.value(self.mark_twice, reach));
-        let at_prices = half_up(self.value(self.mark_twice, toward)).and_then(|held| {
-            held.checked_add(self.working_notional[side.index()])?.checked_add(notional)
-        });
+        let at_mark = self.value(self.mark_twice, reach).map(half_up);
+        // Beside a sum of reservations, which is far from the end of 128 bits.
+        let at_prices = toward
+            .and_then(|held| held.checked_add(self.working_notional[side.index()] + notional));
         match (at_mark, at_prices) {
-            (Some(at_mark), Some(at_prices)) => Money(at_mark.max(at_prices)),
+            (Some(at_mark), Some(at_prices)) => told(Some(at_mark.max(at_prices))),
             (None, _) | (_, None) => Money::MAX,
         }
     }
 
-    /// What the instrument adds to the gross notional: the worse of its sides.
+    /// Worth of a side with an order of that quantity and notional more; [`Entry::worth`] must be fresh.
     #[inline]
-    pub(super) fn gross(&self) -> Money {
-        self.reach_value(Side::Buy, 0, 0).max(self.reach_value(Side::Sell, 0, 0))
+    pub(super) fn side_with(&self, side: Side, quantity: i128, notional: i128) -> Money {
+        self.worth_of(side, self.worth.toward[side.index()], quantity, notional)
+    }
+
+    /// What follows from the numbers as they are.
+    #[inline]
+    pub(super) fn worth_now(&self) -> Worth {
+        if !self.is_active() {
+            return Worth::NOTHING;
+        }
+        let twice = match self.position {
+            0 => Some(0),
+            // A position of which no mark was ever known.
+            _ if self.mark_twice == 0 => None,
+            position => self.value(self.mark_twice, position),
+        };
+        let value = twice.map(|twice| twice >> 1).filter(|value| value.abs() <= WORTH_CAP);
+        let toward = [twice.map(half_up), twice.and_then(i128::checked_neg).map(half_up)];
+        let side = |side: Side| self.worth_of(side, toward[side.index()], 0, 0);
+        Worth { value, toward, sides: [side(Side::Buy), side(Side::Sell)] }
     }
 
     /// Replaces one reservation of `side` by another.
@@ -137,32 +196,39 @@ impl Entry {
         let index = side.index();
         self.working[index] += i128::from(after.quantity) - i128::from(before.quantity);
         self.working_notional[index] += after.notional - before.notional;
+        self.is_changed = true;
         debug_assert!(0 <= self.working[index]);
         debug_assert!(0 <= self.working_notional[index]);
     }
 
-    /// Takes over what the market says; the last known mark stays when it says nothing.
+    /// A mark that is known; 0 says nothing.
     #[inline]
-    pub(super) fn see(&mut self, market: Option<&InstrumentMarket>) {
-        if let Some(mark_twice) = market.and_then(mark_twice) {
+    pub(super) fn see(&mut self, mark_twice: i128) {
+        if mark_twice != 0 && self.mark_twice != mark_twice {
             self.mark_twice = mark_twice;
+            self.is_changed = true;
         }
     }
 
     /// A price that stands in for a mark as long as the market never said anything.
+    #[inline]
     pub(super) fn see_price(&mut self, price: i64) {
         if self.mark_twice == 0 && 0 < price {
             self.mark_twice = 2 * i128::from(price);
+            self.is_changed = true;
         }
     }
 }
 
-/// Twice the mid, or twice the last trade; computed wide, because a broken feed must not wrap it.
+/// Twice the mid, or twice the last trade, or 0 when neither is known; computed wide, because a broken
+/// feed must not wrap it.
 #[inline]
-fn mark_twice(market: &InstrumentMarket) -> Option<i128> {
-    mid_twice(market)
-        .or_else(|| Some(2 * i128::from(market.trade_price)))
-        .filter(|mark_twice| 0 < *mark_twice)
+pub(super) fn mark_twice(market: Option<&InstrumentMarket>) -> i128 {
+    let Some(market) = market else { return 0 };
+    match mid_twice(market) {
+        Some(mid_twice) => mid_twice,
+        None => (2 * i128::from(market.trade_price)).max(0),
+    }
 }
 
 /// Twice the mid of a sound top of book; `None` unless it is above zero.

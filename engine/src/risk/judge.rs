@@ -1,13 +1,21 @@
 //! The verdict on one intent. The order of the rules is the order of the code and of [`Rule::ALL`].
 
-use crate::event::{BookState, BreakerState, Event, Kind, OrderTerms, Side, flags};
+mod exposure;
+mod market;
+mod pace;
+
+use crate::event::{BreakerState, Event, Kind, OrderTerms, Side, flags};
 use crate::instrument::Instrument;
-use crate::market::Market;
+use crate::market::{InstrumentMarket, Market};
 use crate::money::Money;
+use crate::ring::Emitter;
 
 use super::exposure::{Entry, Reservation, mid_twice};
+use super::limit_key::{LimitKey, LimitTable, UNLIMITED};
 use super::limits::{AccountLimits, InstrumentLimits};
 use super::orders::{Order, Place};
+use super::throttle;
+use super::window::Span;
 use super::{Gate, RiskState, Rule};
 
 /// A rule that failed, with what was measured and what is allowed, in the rule's unit.
@@ -31,16 +39,48 @@ pub(super) struct Wanted {
     pub(super) order: Order,
     /// Where the order to change is kept.
     pub(super) place: Option<Place>,
+    /// What the order needs on its new terms.
+    pub(super) after: Reservation,
+    /// Notional of the whole order.
+    pub(super) notional: Money,
+    /// What the duplicate throttle knows it by, where there is one.
+    pub(super) key: Option<u64>,
+    /// Position of the worse side with every working order and this one.
+    pub(super) reach: i128,
+    /// The same in money.
+    pub(super) worth: Money,
+    /// Gross notional of the account with it.
+    pub(super) gross: Money,
 }
 
-/// What the exposure rules look at.
-struct Step<'a> {
+/// What the gate has looked up before it judges.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    /// Mids of the reference window, where there is one.
+    span: Option<Span>,
+    /// Best price of the own orders that it would trade with.
+    own_match: Option<i64>,
+}
+
+/// What is judged.
+struct Asked<'a> {
+    event: &'a Event,
+    instrument: &'a Instrument,
     entry: &'a Entry,
+    limits: &'a InstrumentLimits,
+    controls: &'a LimitTable,
+    account: &'a AccountLimits,
     side: Side,
+    /// The control stage closes a position: latches and throttles do not concern it.
+    closes: bool,
+    /// Notional of the whole order at its own price.
+    notional: Money,
     /// What the order adds to the working quantity of its side, the old terms taken out.
-    quantity: i128,
+    quantity_more: i128,
     /// The same in notional.
-    notional: i128,
+    notional_more: i128,
+    /// How much of the order would not open a position.
+    room: i64,
 }
 
 /// The nearest 64-bit value.
@@ -49,21 +89,50 @@ pub(super) fn clamped(value: i128) -> i64 {
     i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
 }
 
+#[inline]
 fn at_most(rule: Rule, measured: i64, limit: i64) -> Result<(), Refusal> {
     if measured <= limit { Ok(()) } else { Err(Refusal { rule, measured, limit }) }
 }
 
+#[inline]
 fn money_at_most(rule: Rule, measured: Money, limit: Money) -> Result<(), Refusal> {
     if measured <= limit { Ok(()) } else { Err(Refusal::money(rule, measured, limit)) }
 }
 
-fn count(value: usize) -> i64 {
+pub(super) fn count(value: usize) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 impl Gate {
+    /// Looks up what the rules need and what only a change of the gate can tell.
+    #[inline]
+    pub(super) fn look(&mut self, event: &Event, market: &Market, out: &mut Emitter<'_>) -> Seen {
+        if self.batch.inbound != out.inbound() {
+            self.batch = super::Batch { inbound: out.inbound(), notional: Money::ZERO };
+        }
+        if self.has_row_limits {
+            let row = self.row(event.source);
+            self.refresh_row(row, market);
+            self.watch_row(row, market, out);
+        }
+        let mid_twice = market.get(event.instrument).and_then(mid_twice);
+        let window = self.windows.get_mut(usize::from(event.instrument));
+        let span = window.zip(mid_twice).map(|(window, mid)| window.see(event.time_ns, mid));
+        let own_match = if self.limits.controls.self_match {
+            self.orders.own_match(event.instrument, event.side(), event.price)
+        } else {
+            None
+        };
+        Seen { span, own_match }
+    }
+
     /// Judges a new order or a change. Changes nothing.
-    pub(super) fn judge(&self, event: &Event, market: &Market) -> Result<Wanted, Refusal> {
+    pub(super) fn judge(
+        &self,
+        event: &Event,
+        market: Option<&InstrumentMarket>,
+        seen: &Seen,
+    ) -> Result<Wanted, Refusal> {
         let index = usize::from(event.instrument);
         // The row behind the strategies is the operator's own.
         let known = self.strategy_count + usize::from(event.has(flags::OPERATOR));
@@ -72,49 +141,70 @@ impl Gate {
             return Err(Refusal { rule: Rule::UnknownStrategy, measured, limit: count(known) });
         }
         let (Some(instrument), Some(entry)) =
-            (self.instruments.get(event.instrument), self.entries.get(index))
+            (self.instruments.get(event.instrument), self.sheet.get(event.instrument))
         else {
-            let limit = count(self.entries.len());
+            let limit = count(self.instruments.count());
             let measured = i64::from(event.instrument);
             return Err(Refusal { rule: Rule::UnknownInstrument, measured, limit });
         };
-        let (Some(Some(limits)), Some(account)) =
-            (self.limits.instruments.get(index), &self.limits.account)
+        let controls = self.limits.controls.instruments.get(index);
+        let (Some(Some(limits)), Some(account), Some(controls)) =
+            (self.limits.instruments.get(index), &self.limits.account, controls)
         else {
             let measured = i64::from(event.instrument);
             return Err(Refusal { rule: Rule::NotConfigured, measured, limit: 0 });
         };
         well_formed(event)?;
-        let wanted = self.wanted(event)?;
-        let before = match wanted.place {
+        let (order, place) = self.wanted(event)?;
+        let before = match place {
             Some(place) => self.held(self.orders.get(place)),
             None => Reservation::default(),
         };
-        let after = wanted.order.reservation(entry);
-        let step = Step {
-            entry,
-            side: wanted.order.side,
-            quantity: i128::from(after.quantity) - i128::from(before.quantity),
-            notional: after.notional - before.notional,
+        let after = order.reservation(entry);
+        // Of a new order the reservation is the whole order.
+        let notional = match place {
+            None => Money(after.notional),
+            Some(_) => Money(entry.order_notional(event.price, event.quantity)),
         };
-        let closes = event.has(flags::OPERATOR) && event.has(flags::REDUCE_ONLY);
-        let breaker = self.breakers.strictest(instrument.venue, event.source, event.instrument);
-        self.permitted(&wanted, &step, limits, if closes { None } else { Some(breaker) })?;
-        acceptable_at_venue(event, instrument)?;
-        order_size(event, instrument, limits)?;
-        near_the_market(event, wanted.order.side, market, limits)?;
-        self.position(&step, index, limits, account)?;
-        if !closes {
-            self.pace(event, account)?;
+        let quantity_more = i128::from(after.quantity) - i128::from(before.quantity);
+        let reach = entry.reach(order.side, quantity_more);
+        let asked = Asked {
+            event,
+            instrument,
+            entry,
+            limits,
+            controls: &controls.limits,
+            account,
+            side: order.side,
+            closes: event.has(flags::OPERATOR) && event.has(flags::REDUCE_ONLY),
+            notional,
+            quantity_more,
+            notional_more: after.notional - before.notional,
+            // All of it, less what reaches beyond zero.
+            room: clamped(i128::from(order.leaves).saturating_sub(reach)).max(0),
+        };
+        self.permitted(&asked, &order)?;
+        self.acceptable_at_venue(&asked)?;
+        order_size(&asked)?;
+        market::near(&asked, market)?;
+        if !asked.closes {
+            market::reasonable(&asked, market, seen.span)?;
+        }
+        let key = self.own_orders(&asked, seen)?;
+        let (worth, gross) = self.position(&asked)?;
+        if !asked.closes {
+            self.pace(&asked)?;
         }
         if self.is_locked(instrument.venue) {
             return Err(Refusal { rule: Rule::VenueLocked, measured: 1, limit: 0 });
         }
-        Ok(wanted)
+        let reach = reach.max(entry.reach(order.side.opposite(), 0));
+        Ok(Wanted { order, place, after, notional, key, reach, worth, gross })
     }
 
     /// The order as it would work.
-    fn wanted(&self, event: &Event) -> Result<Wanted, Refusal> {
+    #[inline]
+    fn wanted(&self, event: &Event) -> Result<(Order, Option<Place>), Refusal> {
         if event.kind != Kind::INTENT_REPLACE {
             let order = Order {
                 instrument: event.instrument,
@@ -125,7 +215,7 @@ impl Gate {
                 leaves: event.quantity,
                 ..Order::FREE
             };
-            return Ok(Wanted { order, place: None });
+            return Ok((order, None));
         }
         let unknown =
             Refusal { rule: Rule::ReplaceUnknownOrder, measured: event.id.cast_signed(), limit: 0 };
@@ -146,29 +236,27 @@ impl Gate {
             let limit = order.filled.saturating_add(1);
             return Err(Refusal { rule: Rule::MalformedIntent, measured: event.quantity, limit });
         }
+        // On the new terms alone: the larger terms are held once it is approved.
         let order = Order {
             price: event.price,
             leaves,
             reduce_only: order.reduce_only || event.has(flags::REDUCE_ONLY),
             ..*order
         };
-        Ok(Wanted { order, place: Some(place) })
+        Ok((order, Some(place)))
     }
 
-    /// Breakers, state of the gate, reduce-only, restricted list. Without a `breaker` it is the control
-    /// stage that closes: nothing but a flip stops that.
-    fn permitted(
-        &self,
-        wanted: &Wanted,
-        step: &Step<'_>,
-        limits: &InstrumentLimits,
-        breaker: Option<BreakerState>,
-    ) -> Result<(), Refusal> {
-        let leaves = wanted.order.leaves;
-        let reach = step.entry.reach(step.side, step.quantity);
-        // What of this order would not open a position: all of it, less what reaches beyond zero.
-        let room = clamped(i128::from(leaves).saturating_sub(reach)).max(0);
-        let Some(breaker) = breaker else { return at_most(Rule::ReduceOnly, leaves, room) };
+    /// Breakers, state of the gate, reduce-only, restricted list, permissions, latches, hours. Nothing but
+    /// a flip stops the control stage from closing.
+    #[inline]
+    fn permitted(&self, asked: &Asked<'_>, order: &Order) -> Result<(), Refusal> {
+        let (event, leaves, room) = (asked.event, order.leaves, asked.room);
+        if asked.closes {
+            // The position of its strategy, or that of the account: one of them it must close.
+            return at_most(Rule::ReduceOnly, leaves, room.max(self.row_room(asked, leaves)));
+        }
+        let venue = asked.instrument.venue;
+        let breaker = self.breakers.strictest(venue, event.source, event.instrument);
         if breaker == BreakerState::Killed {
             let (measured, limit) = (breaker.code(), BreakerState::Normal.code());
             let (measured, limit) = (i64::from(measured), i64::from(limit));
@@ -185,69 +273,88 @@ impl Gate {
         if self.state == RiskState::Reducing {
             at_most(Rule::Reducing, leaves, room)?;
         }
-        if wanted.order.reduce_only {
+        if order.reduce_only {
             at_most(Rule::ReduceOnly, leaves, room)?;
         }
-        if limits.restricted {
+        if asked.limits.restricted {
             at_most(Rule::Restricted, leaves, room)?;
         }
-        Ok(())
-    }
-
-    /// Position and gross, projected: every working order and this one fill. What does not add to an
-    /// exposure is not refused for it, so that a position above its limit can be brought down.
-    fn position(
-        &self,
-        step: &Step<'_>,
-        index: usize,
-        limits: &InstrumentLimits,
-        account: &AccountLimits,
-    ) -> Result<(), Refusal> {
-        let Step { entry, side, quantity, notional } = *step;
-        let (reach_before, reach) = (entry.reach(side, 0), entry.reach(side, quantity));
-        if reach_before < reach {
-            at_most(Rule::PositionQuantity, clamped(reach), limits.position_quantity_max)?;
+        if self.has_row_limits {
+            self.row_permits(asked, leaves)?;
         }
-        let value_before = entry.reach_value(side, 0, 0);
-        let value = entry.reach_value(side, quantity, notional);
-        // A value that is saturated on both sides of the comparison is unknown, not unchanged.
-        if value_before < value || value == Money::MAX {
-            money_at_most(Rule::PositionNotional, value, limits.position_notional_max)?;
-        }
-        // Judged by the side that grows, also in the shade of a larger other side: the orders over
-        // there may never work, and what they covered would then stand above the limit.
-        if value_before < value || value == Money::MAX {
-            let gross = value.max(entry.reach_value(side.opposite(), 0, 0));
-            let total = self.gross_without(Some(index)).plus(gross);
-            money_at_most(Rule::GrossNotional, total, account.gross_notional_max)?;
+        let hours = &self.limits.controls.instruments[usize::from(event.instrument)].hours;
+        if let Some(hours) = hours
+            && !hours.is_open(event.time_ns)
+        {
+            at_most(Rule::SessionClosed, leaves, room)?;
         }
         Ok(())
     }
 
-    /// Gross notional of all instruments but one.
-    pub(super) fn gross_without(&self, index: Option<usize>) -> Money {
-        self.entries
-            .iter()
-            .enumerate()
-            .filter(|(other, entry)| Some(*other) != index && entry.is_active())
-            .fold(Money::ZERO, |sum, (_, entry)| sum.plus(entry.gross()))
+    /// Permissions and latches of the strategy.
+    fn row_permits(&self, asked: &Asked<'_>, leaves: i64) -> Result<(), Refusal> {
+        let row = &self.rows[self.row(asked.event.source)];
+        if !row.may_trade(asked.event.instrument) {
+            let measured = i64::from(asked.event.instrument);
+            return Err(Refusal { rule: Rule::NotPermitted, measured, limit: 0 });
+        }
+        match row.latch {
+            Some(Rule::StrategyLossDaily) => {
+                at_most(Rule::StrategyLatched, leaves, self.row_room(asked, leaves))
+            }
+            Some(_) => at_most(Rule::StrategyLatched, leaves, 0),
+            None => Ok(()),
+        }
     }
 
-    /// Open orders and order rate, last, because only an order that is sent counts.
-    fn pace(&self, event: &Event, account: &AccountLimits) -> Result<(), Refusal> {
-        if event.kind != Kind::INTENT_REPLACE {
-            let open_count = count(self.orders.count() + 1);
-            at_most(Rule::OrdersOpen, open_count, i64::from(account.orders_open_max))?;
+    /// How much of the order would not open a position of its strategy.
+    fn row_room(&self, asked: &Asked<'_>, leaves: i64) -> i64 {
+        let sheet = &self.rows[self.row(asked.event.source)].sheet;
+        let reach = sheet
+            .get(asked.event.instrument)
+            .map_or(i128::MAX, |entry| entry.reach(asked.side, asked.quantity_more));
+        clamped(i128::from(leaves).saturating_sub(reach)).max(0)
+    }
+
+    /// Tick, lot and minimum notional.
+    #[inline]
+    fn acceptable_at_venue(&self, asked: &Asked<'_>) -> Result<(), Refusal> {
+        let (event, instrument) = (asked.event, asked.instrument);
+        let [tick, lot] = self.steps[usize::from(event.instrument)];
+        if !tick.divides(event.price) {
+            let (measured, limit) = (event.price, instrument.tick);
+            return Err(Refusal { rule: Rule::OffTick, measured, limit });
         }
-        if !self.rate.has_room(event.time_ns) {
-            let limit = count(self.rate.count_max());
-            return Err(Refusal {
-                rule: Rule::OrderRate,
-                measured: limit.saturating_add(1),
-                limit,
-            });
+        if !lot.divides(event.quantity) {
+            let (measured, limit) = (event.quantity, instrument.lot);
+            return Err(Refusal { rule: Rule::OffLot, measured, limit });
+        }
+        if asked.notional < instrument.notional_min {
+            let least = instrument.notional_min;
+            return Err(Refusal::money(Rule::NotionalMin, asked.notional, least));
         }
         Ok(())
+    }
+
+    /// Orders of our own that it would trade with, or that are the same.
+    #[inline]
+    fn own_orders(&self, asked: &Asked<'_>, seen: &Seen) -> Result<Option<u64>, Refusal> {
+        let controls = &self.limits.controls;
+        if asked.closes {
+            return Ok(None);
+        }
+        if let Some(other) = seen.own_match {
+            let (measured, limit) = (asked.event.price, other);
+            return Err(Refusal { rule: Rule::SelfMatch, measured, limit });
+        }
+        let limit = controls.limits.get(LimitKey::Duplicate);
+        if limit == UNLIMITED || asked.event.kind == Kind::INTENT_REPLACE {
+            return Ok(None);
+        }
+        let key = throttle::key_of(asked.event);
+        let known = self.duplicates.count(key, asked.event.time_ns);
+        at_most(Rule::DuplicateOrder, known + 1, limit)?;
+        Ok(Some(key))
     }
 }
 
@@ -266,65 +373,10 @@ fn well_formed(event: &Event) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Tick, lot and minimum notional.
-fn acceptable_at_venue(event: &Event, instrument: &Instrument) -> Result<(), Refusal> {
-    if event.price % instrument.tick != 0 {
-        let (measured, limit) = (event.price, instrument.tick);
-        return Err(Refusal { rule: Rule::OffTick, measured, limit });
-    }
-    if event.quantity % instrument.lot != 0 {
-        let (measured, limit) = (event.quantity, instrument.lot);
-        return Err(Refusal { rule: Rule::OffLot, measured, limit });
-    }
-    let notional = instrument.notional(event.price, event.quantity);
-    if notional < instrument.notional_min {
-        return Err(Refusal::money(Rule::NotionalMin, notional, instrument.notional_min));
-    }
-    Ok(())
-}
-
 /// Size of the whole order, what has traded of it included.
-fn order_size(
-    event: &Event,
-    instrument: &Instrument,
-    limits: &InstrumentLimits,
-) -> Result<(), Refusal> {
-    at_most(Rule::OrderQuantity, event.quantity, limits.order_quantity_max)?;
-    let notional = instrument.notional(event.price, event.quantity);
-    money_at_most(Rule::OrderNotional, notional, limits.order_notional_max)
-}
-
-/// A live, fresh reference and a price near it.
-fn near_the_market(
-    event: &Event,
-    side: Side,
-    market: &Market,
-    limits: &InstrumentLimits,
-) -> Result<(), Refusal> {
-    let live = BookState::Live.code();
-    let market = market.get(event.instrument);
-    let state = market.map_or(0, |market| market.state.code());
-    let reference = market
-        .filter(|_| state == live)
-        .and_then(|market| Some((market.heard_ns, mid_twice(market)?)));
-    let Some((heard_ns, mid_twice)) = reference else {
-        let (measured, limit) = (i64::from(state), i64::from(live));
-        return Err(Refusal { rule: Rule::NoReference, measured, limit });
-    };
-    let age_ns = event.time_ns.saturating_sub(heard_ns);
-    if limits.reference_age_ns_max < age_ns {
-        let measured = clamped(i128::from(age_ns));
-        let limit = clamped(i128::from(limits.reference_age_ns_max));
-        return Err(Refusal { rule: Rule::StaleReference, measured, limit });
-    }
-    // Both are below 2^65, so nothing here can leave 128 bits. Above zero: towards the market, and
-    // through it; the distance in 1e-4 is compared as a product, so that nothing is rounded.
-    let through = (2 * i128::from(event.price) - mid_twice) * i128::from(side.sign());
-    let limit = if 0 < through { limits.collar_bps } else { limits.passive_bps };
-    let distance = through.abs() * 10_000;
-    if i128::from(limit) * mid_twice < distance {
-        let measured = distance.div_euclid(mid_twice) + i128::from(distance % mid_twice != 0);
-        return Err(Refusal { rule: Rule::Collar, measured: clamped(measured), limit });
-    }
-    Ok(())
+#[inline]
+fn order_size(asked: &Asked<'_>) -> Result<(), Refusal> {
+    let limits = asked.limits;
+    at_most(Rule::OrderQuantity, asked.event.quantity, limits.order_quantity_max)?;
+    money_at_most(Rule::OrderNotional, asked.notional, limits.order_notional_max)
 }

@@ -89,14 +89,107 @@ keys! {
     LossDaily = 22 "loss_daily_max" Account Money 1;
     Drawdown = 23 "drawdown_max" Account Money 1;
     GrossNotional = 24 "gross_notional_max" Account Money 1;
+    CollarTrade = 32 "collar_trade_bps" Instrument BasisPoints 1;
+    CollarWindow = 33 "collar_window_bps" Instrument BasisPoints 1;
+    Spread = 34 "spread_bps_max" Instrument BasisPoints 1;
+    Jump = 35 "jump_bps_max" Instrument BasisPoints 1;
+    Short = 36 "short_quantity_max" Instrument Quantity 0;
+    ExposureShare = 37 "exposure_bps_max" Instrument BasisPoints 1;
+    HoldTime = 38 "hold_time_ms_max" Instrument Milliseconds 1;
+    BatchNotional = 48 "batch_notional_max" Account Money 1;
+    MessageRate = 49 "message_rate_count_max" Account Count 1;
+    Duplicate = 50 "duplicate_count_max" Account Count 1;
+    OrdersDaily = 51 "orders_daily_max" Account Count 1;
+    NotionalDaily = 52 "notional_daily_max" Account Money 1;
+    StrategyPosition = 64 "strategy_position_notional_max" Strategy Money 1;
+    StrategyGross = 65 "strategy_gross_notional_max" Strategy Money 1;
+    StrategyOrdersOpen = 66 "strategy_orders_open_max" Strategy Count 1;
+    StrategyOrderRate = 67 "strategy_order_rate_count_max" Strategy Count 1;
+    StrategyLossDaily = 68 "strategy_loss_daily_max" Strategy Money 1;
+    StrategyExecutions = 69 "strategy_execution_count_max" Strategy Count 1;
 }
 
 const NS_PER_MS: u64 = 1_000_000;
+
+/// First code of the keys that are kept in a [`LimitTable`].
+const TABLED_FROM: u16 = 32;
+/// Room for the keys of one owner; codes of one owner lie within one multiple of it.
+const TABLE_LENGTH: usize = 16;
+
+/// Limits of one owner that are off unless set, by key. In the unit of the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitTable {
+    values: [i64; TABLE_LENGTH],
+}
+
+impl Default for LimitTable {
+    fn default() -> LimitTable {
+        LimitTable { values: [UNLIMITED; TABLE_LENGTH] }
+    }
+}
+
+impl LimitTable {
+    /// The limit; [`UNLIMITED`] when it is not set.
+    #[inline]
+    pub const fn get(&self, key: LimitKey) -> i64 {
+        self.values[key.place()]
+    }
+
+    /// The limit as money; beyond every amount when it is not set.
+    #[inline]
+    pub(super) const fn money(&self, key: LimitKey) -> Option<Money> {
+        match self.get(key) {
+            UNLIMITED => None,
+            value => Some(Money::from_event(value)),
+        }
+    }
+
+    /// The same table with that limit.
+    #[must_use]
+    pub const fn with(mut self, key: LimitKey, value: i64) -> LimitTable {
+        self.values[key.place()] = value;
+        self
+    }
+
+    /// Whether any limit is set.
+    pub fn is_any(&self) -> bool {
+        self.values.iter().any(|value| *value != UNLIMITED)
+    }
+
+    /// The first key of `owner` whose value no limit can have.
+    pub(super) fn wrong(&self, owner: LimitOwner) -> Option<LimitKey> {
+        let mut keys = LimitKey::ALL.iter().copied();
+        keys.find(|key| key.is_tabled() && key.owner() == owner && self.get(*key) < key.least())
+    }
+}
 
 impl LimitKey {
     /// Number in journal and commands.
     pub const fn code(self) -> u16 {
         self as u16
+    }
+
+    /// Whether it is off unless set.
+    pub const fn is_tabled(self) -> bool {
+        TABLED_FROM <= self.code()
+    }
+
+    /// Whether it means something only together with other settings, such as the length of a window.
+    pub(super) const fn needs_more(self) -> bool {
+        matches!(
+            self,
+            LimitKey::CollarWindow
+                | LimitKey::Jump
+                | LimitKey::ExposureShare
+                | LimitKey::MessageRate
+                | LimitKey::Duplicate
+                | LimitKey::StrategyOrderRate
+                | LimitKey::StrategyExecutions
+        )
+    }
+
+    const fn place(self) -> usize {
+        (self as usize) % TABLE_LENGTH
     }
 
     /// The key of that name.
@@ -181,10 +274,20 @@ fn account_slot(account: &mut AccountLimits, code: u16) -> Option<Slot<'_>> {
 impl Limits {
     fn slot(&mut self, key: LimitKey, target: u16) -> Option<Slot<'_>> {
         let code = key.code();
+        let index = usize::from(target);
+        if key.is_tabled() {
+            let controls = &mut self.controls;
+            let table = match key.owner() {
+                LimitOwner::Account => &mut controls.limits,
+                LimitOwner::Instrument => &mut controls.instruments.get_mut(index)?.limits,
+                LimitOwner::Strategy => &mut controls.strategies.get_mut(index)?.limits,
+            };
+            return table.values.get_mut(key.place()).map(Slot::Whole);
+        }
         match key.owner() {
             LimitOwner::Account => account_slot(self.account.as_mut()?, code),
             LimitOwner::Instrument => {
-                instrument_slot(self.instruments.get_mut(usize::from(target))?.as_mut()?, code)
+                instrument_slot(self.instruments.get_mut(index)?.as_mut()?, code)
             }
             LimitOwner::Strategy => None,
         }

@@ -3,6 +3,10 @@
 use crate::instrument::InstrumentIndex;
 use crate::money::Money;
 
+use super::calendar::Hours;
+use super::limit_key::{LimitKey, LimitOwner, LimitTable, UNLIMITED};
+use super::throttle;
+
 /// Compiled ceilings: configuration may only tighten. Lifting one takes a build and a review.
 pub mod ceiling {
     use crate::money::Money;
@@ -90,6 +94,46 @@ pub struct Limits {
 pub struct Controls {
     /// A limit is loosened only after a second person's `Confirm`.
     pub two_person: bool,
+    /// Tells how much of every limit is used: at 50, 75, 90 and 100 percent.
+    pub alerts: bool,
+    /// Percent of every limit at which a soft limit warns; needs `alerts`.
+    pub soft_percent: Option<u8>,
+    /// What the account has to trade with: buying power, and what shares are of.
+    pub capital: Option<Money>,
+    /// Limits of the account.
+    pub limits: LimitTable,
+    /// Length of the window of `message_rate_count_max`.
+    pub message_rate_window_ns: u64,
+    /// Length of the window of `duplicate_count_max`.
+    pub duplicate_window_ns: u64,
+    /// Length of the window of `strategy_execution_count_max`.
+    pub execution_window_ns: u64,
+    /// Length of the window of `jump_bps_max` and `collar_window_bps`.
+    pub reference_window_ns: u64,
+    /// Refuses an order that would trade with an own one.
+    pub self_match: bool,
+    /// By instrument index; missing ones have no controls.
+    pub instruments: Vec<InstrumentControls>,
+    /// By number of the strategy; missing ones have no controls.
+    pub strategies: Vec<StrategyControls>,
+}
+
+/// Controls of one instrument.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InstrumentControls {
+    /// Its limits.
+    pub limits: LimitTable,
+    /// When it may be traded; `None` for always.
+    pub hours: Option<Hours>,
+}
+
+/// Controls of one strategy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StrategyControls {
+    /// Its limits.
+    pub limits: LimitTable,
+    /// What it may trade; `None` for everything.
+    pub allowed: Option<Vec<InstrumentIndex>>,
 }
 
 /// A limit that cannot be used.
@@ -110,6 +154,18 @@ pub enum LimitsError {
     /// A field of the account's limits is outside its range.
     #[error("risk limits of the account: {field} is {value}, must be {must}")]
     Account {
+        /// Name of the field.
+        field: &'static str,
+        /// What it is.
+        value: String,
+        /// What it must be.
+        must: String,
+    },
+    /// A control that is off unless configured is outside its range.
+    #[error("risk controls of {of}: {field} is {value}, must be {must}")]
+    Control {
+        /// Whose.
+        of: String,
         /// Name of the field.
         field: &'static str,
         /// What it is.
@@ -178,6 +234,89 @@ impl AccountLimits {
     }
 }
 
+impl Controls {
+    fn check(&self, instrument_count: usize) -> Result<(), LimitsError> {
+        let fail = |of: &str, Wrong { field, value, must }| {
+            Err(LimitsError::Control { of: of.to_string(), field, value, must })
+        };
+        if instrument_count < self.instruments.len() {
+            let given = self.instruments.len();
+            return Err(LimitsError::Count { given, known: instrument_count });
+        }
+        self.check_account().or_else(|wrong| fail("the account", wrong))?;
+        for (index, own) in self.instruments.iter().enumerate() {
+            let of = format!("instrument {index}");
+            table(&own.limits, LimitOwner::Instrument).or_else(|wrong| fail(&of, wrong))?;
+            let needs_window = [LimitKey::Jump, LimitKey::CollarWindow]
+                .iter()
+                .any(|key| own.limits.get(*key) != UNLIMITED);
+            needs(needs_window, "reference_window_ms", self.reference_window_ns)
+                .or_else(|wrong| fail(&of, wrong))?;
+            if own.limits.get(LimitKey::ExposureShare) != UNLIMITED && self.capital.is_none() {
+                let must = "set, where exposure_bps_max is".to_string();
+                return fail(&of, Wrong { field: "capital", value: "missing".into(), must });
+            }
+            if let Some(hours) = &own.hours {
+                hours.check().or_else(|what| {
+                    let must = what.to_string();
+                    fail(&of, Wrong { field: "hours", value: format!("{hours:?}"), must })
+                })?;
+            }
+        }
+        for (index, own) in self.strategies.iter().enumerate() {
+            let of = format!("strategy {index}");
+            table(&own.limits, LimitOwner::Strategy).or_else(|wrong| fail(&of, wrong))?;
+            let is_throttled = own.limits.get(LimitKey::StrategyExecutions) != UNLIMITED;
+            needs(is_throttled, "execution_window_ms", self.execution_window_ns)
+                .or_else(|wrong| fail(&of, wrong))?;
+        }
+        Ok(())
+    }
+
+    fn check_account(&self) -> Result<(), Wrong> {
+        table(&self.limits, LimitOwner::Account)?;
+        for (key, field, window_ns) in [
+            (LimitKey::MessageRate, "message_rate_window_ms", self.message_rate_window_ns),
+            (LimitKey::Duplicate, "duplicate_window_ms", self.duplicate_window_ns),
+        ] {
+            needs(self.limits.get(key) != UNLIMITED, field, window_ns)?;
+        }
+        let duplicate_count = self.limits.get(LimitKey::Duplicate);
+        if duplicate_count != UNLIMITED {
+            within("duplicate_count_max", duplicate_count, 1, throttle::COUNT_MAX)?;
+        }
+        if let Some(percent) = self.soft_percent {
+            within("soft_percent", percent, 1, 100)?;
+        }
+        if let Some(capital) = self.capital {
+            within("capital", capital, MONEY_LEAST, ceiling::GROSS_NOTIONAL)?;
+        }
+        Ok(())
+    }
+}
+
+/// A window that something needs.
+fn needs(is_needed: bool, field: &'static str, window_ns: u64) -> Result<(), Wrong> {
+    if is_needed { within(field, window_ns, 1, DAY_NS) } else { Ok(()) }
+}
+
+/// No key of the owner is below its least value, and what is counted in a window fits one.
+fn table(limits: &LimitTable, owner: LimitOwner) -> Result<(), Wrong> {
+    if let Some(key) = limits.wrong(owner) {
+        let must = format!("at least {}", key.least());
+        return Err(Wrong { field: key.name(), value: limits.get(key).to_string(), must });
+    }
+    let windows =
+        [LimitKey::MessageRate, LimitKey::StrategyOrderRate, LimitKey::StrategyExecutions];
+    for key in windows.into_iter().filter(|key| key.owner() == owner) {
+        let value = limits.get(key);
+        if value != UNLIMITED {
+            within(key.name(), value, 1, i64::from(ceiling::ORDER_RATE_COUNT))?;
+        }
+    }
+    Ok(())
+}
+
 impl Limits {
     /// Limits that refuse everything: nothing is configured.
     pub fn none() -> Limits {
@@ -200,6 +339,7 @@ impl Limits {
                 must,
             })?;
         }
+        self.controls.check(instrument_count)?;
         let Some(account) = &self.account else { return Ok(()) };
         account.check(orders_max).map_err(|Wrong { field, value, must }| LimitsError::Account {
             field,

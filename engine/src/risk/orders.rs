@@ -100,10 +100,35 @@ pub(super) struct Orders {
     /// Approvals of the present cascade, oldest first mostly. Bounded by the number of slots.
     unbound: Vec<Order>,
     slot_count_used: usize,
+    /// One bit a slot that is not free.
+    used: Box<[u64]>,
+    /// By instrument and side: no order works at a better price than this. Exact after a search only.
+    bounds: Box<[[i64; 2]]>,
+}
+
+/// No order works at all.
+const NO_PRICE: [i64; 2] = [i64::MIN, i64::MAX];
+
+/// Whether an order of `side` at `price` would trade with one of the other side at `other`.
+#[inline]
+fn crosses(side: Side, price: i64, other: i64) -> bool {
+    match side {
+        Side::Buy => other <= price,
+        Side::Sell => price <= other,
+    }
+}
+
+/// The better of two prices of a side.
+#[inline]
+fn better(side: Side, price: i64, other: i64) -> i64 {
+    match side {
+        Side::Buy => price.max(other),
+        Side::Sell => price.min(other),
+    }
 }
 
 impl Orders {
-    pub(super) fn new(orders_max: usize) -> Orders {
+    pub(super) fn new(orders_max: usize, instrument_count: usize) -> Orders {
         assert!(orders_max.is_power_of_two());
         assert!(orders_max <= ORDERS_MAX);
         Orders {
@@ -112,6 +137,61 @@ impl Orders {
             spill: Vec::with_capacity(orders_max),
             unbound: Vec::with_capacity(orders_max),
             slot_count_used: 0,
+            used: vec![0; orders_max.div_ceil(64)].into_boxed_slice(),
+            bounds: vec![NO_PRICE; instrument_count].into_boxed_slice(),
+        }
+    }
+
+    /// Notes at which prices an order may trade from now on.
+    #[inline]
+    pub(super) fn touch(&mut self, order: &Order) {
+        let Some(bounds) = self.bounds.get_mut(usize::from(order.instrument)) else { return };
+        let bound = &mut bounds[order.side.index()];
+        *bound = better(order.side, *bound, order.price);
+        if order.change.sequence != 0 {
+            *bound = better(order.side, *bound, order.change.price);
+        }
+    }
+
+    /// The best price of the own orders with which an order of `side` at `price` would trade.
+    #[inline]
+    pub(super) fn own_match(&mut self, instrument: u16, side: Side, price: i64) -> Option<i64> {
+        let bound = self.bounds.get(usize::from(instrument))?[side.opposite().index()];
+        if !crosses(side, price, bound) {
+            return None;
+        }
+        Some(self.search(instrument, side.opposite())).filter(|best| crosses(side, price, *best))
+    }
+
+    /// The best price of the orders of that side; the bound is exact afterwards.
+    fn search(&mut self, instrument: u16, side: Side) -> i64 {
+        let mut best = NO_PRICE[side.index()];
+        for (word_index, word) in self.used.iter().enumerate() {
+            let mut word = *word;
+            while word != 0 {
+                let bit = usize::try_from(word.trailing_zeros()).unwrap_or(0);
+                word &= word - 1;
+                best = best_of(&self.slots[word_index * 64 + bit], instrument, side, best);
+            }
+        }
+        for order in self.spill.iter().chain(&self.unbound) {
+            best = best_of(order, instrument, side, best);
+        }
+        if let Some(bounds) = self.bounds.get_mut(usize::from(instrument)) {
+            bounds[side.index()] = best;
+        }
+        best
+    }
+
+    #[inline]
+    fn mark_used(&mut self, index: usize, is_used: bool) {
+        let bit = 1 << (index % 64);
+        if is_used {
+            self.used[index / 64] |= bit;
+            self.slot_count_used += 1;
+        } else {
+            self.used[index / 64] &= !bit;
+            self.slot_count_used -= 1;
         }
     }
 
@@ -123,6 +203,11 @@ impl Orders {
 
     pub(super) fn slots(&self) -> &[Order] {
         &self.slots
+    }
+
+    /// Orders that there are slots for.
+    pub(super) fn slot_count(&self) -> usize {
+        self.slots.len()
     }
 
     pub(super) fn spill(&self) -> &[Order] {
@@ -178,7 +263,7 @@ impl Orders {
         let index = self.index(order.id);
         if self.slots[index].id == 0 {
             self.slots[index] = order;
-            self.slot_count_used += 1;
+            self.mark_used(index, true);
             return Ok(());
         }
         if self.spill.len() == self.slots.len() {
@@ -193,7 +278,7 @@ impl Orders {
         match place {
             Place::Slot(index) => {
                 self.slots[index] = Order::FREE;
-                self.slot_count_used -= 1;
+                self.mark_used(index, false);
             }
             Place::Spill(index) => {
                 self.spill.swap_remove(index);
@@ -229,6 +314,8 @@ impl Orders {
         self.spill.clear();
         self.unbound.clear();
         self.slot_count_used = 0;
+        self.used.fill(0);
+        self.bounds.fill(NO_PRICE);
     }
 
     /// Puts a saved order back where it was. Refuses what no gate can have saved.
@@ -242,7 +329,7 @@ impl Orders {
                 return Err(NoRoom);
             }
             self.slots[index] = order;
-            self.slot_count_used += 1;
+            self.mark_used(index, true);
             return Ok(());
         }
         if self.spill.len() == self.slots.len() {
@@ -251,4 +338,13 @@ impl Orders {
         self.spill.push(order);
         Ok(())
     }
+}
+
+/// The better of `best` and the prices at which the order may trade, if it is one of that side.
+fn best_of(order: &Order, instrument: u16, side: Side, best: i64) -> i64 {
+    if order.instrument != instrument || order.side != side {
+        return best;
+    }
+    let best = better(side, best, order.price);
+    if order.change.sequence == 0 { best } else { better(side, best, order.change.price) }
 }

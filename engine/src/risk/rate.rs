@@ -60,6 +60,11 @@ impl RateWindow {
         self.count = self.times_ns.len().min(self.count + 1);
     }
 
+    /// Forgets every order.
+    pub(super) fn clear(&mut self) {
+        (self.next, self.count) = (0, 0);
+    }
+
     /// How many orders are within the window that ends at `now_ns`.
     pub(super) fn count_at(&self, now_ns: u64) -> usize {
         self.oldest_first()

@@ -143,6 +143,15 @@ rules! {
     Restricted = 110 "restricted" Quantity "restricted" "false"
         "The restricted list: nothing may be opened. What closes a position passes; the limit is the room left."
         "Set it when an instrument shall be left; positions can be closed afterwards.";
+    NotPermitted = 129 "not-permitted" Count "allow" "everything"
+        "The strategy may not trade that instrument. Measured is the index of the instrument."
+        "List what the strategy was tested on.";
+    StrategyLatched = 150 "strategy-latched" Quantity "rules repeated-execution, strategy-loss-daily" "not latched"
+        "The strategy is latched off: nothing of it passes, or after a loss only what closes. The limit is the room left."
+        "Look at the alert that latched it, then `enable` it.";
+    SessionClosed = 130 "session-closed" Quantity "hours" "always open"
+        "Outside the trading hours nothing may be opened; what closes a position passes. The limit is the room left."
+        "The hours in which somebody looks, within those of the venue.";
     OffTick = 111 "off-tick" Price "the instrument's tick" "required"
         "The venue would reject it. The limit is the tick."
         "Follows the venue.";
@@ -167,30 +176,87 @@ rules! {
     Collar = 118 "collar" BasisPoints "collar_bps, passive_bps" "required"
         "A price far from the mid is a mistake. `collar_bps` bounds buys above and sells below the mid, `passive_bps` the other direction."
         "Aggressive: the slippage that one order may cost. Passive: as far as quotes are meant to rest.";
+    Spread = 131 "spread" BasisPoints "spread_bps_max" "off"
+        "A spread that wide is no market: its mid is no reference."
+        "A few times the widest spread of a normal day.";
+    Jump = 132 "jump" BasisPoints "jump_bps_max, reference_window_ms" "off"
+        "The mid moved too far within the window: news, a broken feed, or a mistake of somebody else. Measured is the distance to the extreme of the window."
+        "More than a normal minute, less than a circuit breaker of the venue.";
+    CollarTrade = 133 "collar-trade" BasisPoints "collar_trade_bps" "off"
+        "A price too far through the last public trade. A second reference, for the case that the book is wrong."
+        "As `collar_bps`, or wider where trades are rare.";
+    CollarWindow = 134 "collar-window" BasisPoints "collar_window_bps, reference_window_ms" "off"
+        "A buy above everything, or a sell below everything, that the mid was within the window."
+        "A fraction of `collar_bps`: it binds while the market runs away.";
+    SelfMatch = 137 "self-match" Price "self_match" "false"
+        "The order would trade with a working order of our own, of whichever strategy. The limit is the price of the best of those."
+        "Not tunable; a strategy cancels first.";
+    DuplicateOrder = 135 "duplicate-order" Count "duplicate_count_max, duplicate_window_ms" "off"
+        "The same strategy sends the same order (instrument, side, price, quantity) again and again: a loop."
+        "Two or three within a second; at most 8.";
+    ShortSale = 146 "short-sale" Quantity "short_quantity_max" "off"
+        "A short position that is not meant to be: 0 for instruments that cannot be borrowed."
+        "0 on spot venues.";
     PositionQuantity = 119 "position-quantity" Quantity "position_quantity_max" "required"
         "Position of all strategies plus every working order of the side plus this one."
         "What can be closed in bad conditions.";
     PositionNotional = 120 "position-notional" Money "position_notional_max" "required"
         "The same in money: all at the mark, or position at the mark and orders at their prices, whichever is more."
         "Capital that may be in one instrument.";
+    ExposureShare = 145 "exposure-share" Money "exposure_bps_max, capital" "off"
+        "Too much of the capital in one instrument."
+        "2500 (a quarter) or less.";
+    StrategyPosition = 139 "strategy-position" Money "strategy_position_notional_max" "off"
+        "What one strategy may hold in one instrument, its working orders included."
+        "What its tests were made with.";
+    StrategyGross = 140 "strategy-gross" Money "strategy_gross_notional_max" "off"
+        "What one strategy may hold in all instruments, none netted."
+        "Its share of the capital.";
     GrossNotional = 121 "gross-notional" Money "gross_notional_max" "required"
         "Sum of all instruments' worse sides, none netted."
         "Capital times leverage.";
+    BuyingPower = 144 "buying-power" Money "capital" "off"
+        "Gross notional with this order against capital and what was won or lost since. What is lost is no longer there to trade with."
+        "What is in the account.";
+    BatchNotional = 147 "batch-notional" Money "batch_notional_max" "off"
+        "The sum of everything that one event leads to: a basket of small orders is a large order."
+        "A few times the largest basket that is meant.";
     OrdersOpen = 122 "orders-open" Count "orders_open_max" "required"
         "Orders left behind are stopped before the venue's limit or our tables stop them."
         "Instruments x quotes a side x 2, doubled.";
+    StrategyOrdersOpen = 141 "strategy-orders-open" Count "strategy_orders_open_max" "off"
+        "One strategy must not use up the orders of all."
+        "Its quotes, doubled.";
+    StrategyOrderRate = 142 "strategy-order-rate" Count "strategy_order_rate_count_max, order_rate_window_ms" "off"
+        "One strategy must not use up the rate of all."
+        "A few times its busiest second.";
     OrderRate = 123 "order-rate" Count "order_rate_count_max, order_rate_window_ns" "required"
         "A runaway loop. New orders and changes in any window of that length; cancels do not count."
         "Below the venue's own limit.";
+    MessageRate = 138 "message-rate" Count "message_rate_count_max, message_rate_window_ms" "off"
+        "New orders, changes and cancels together. Above it new orders and changes are refused; cancels always pass."
+        "Below the limit of the venue, with room for a cancel of everything.";
+    OrdersDaily = 148 "orders-daily" Count "orders_daily_max" "off"
+        "New orders a day: a cap of a deployment, not of a market."
+        "Small for the first days of a new version.";
+    NotionalDaily = 149 "notional-daily" Money "notional_daily_max" "off"
+        "Notional of new orders and changes a day: a cap of a deployment."
+        "Small for the first days of a new version.";
+    VenueLocked = 126 "venue-locked" Count "reconcile.venues" "no venue has a link"
+        "After a start, a lost link or balances that differ nobody knows what the venue holds: no new orders and no changes there until it is known again. Cancels pass."
+        "Not tunable; look at lock and difference records and the runbook of the reconciler.";
     LossDaily = 124 "loss-daily" Money "loss_daily_max, day_start_ns_utc" "required"
         "Realised and unrealised loss since the start of the day, fees included: the gate goes reducing."
         "What a day may cost; unrealised swings count.";
     Drawdown = 125 "drawdown" Money "drawdown_max" "required"
         "Fall from the highest equity: the gate halts."
         "Larger than the daily loss, smaller than what hurts.";
-    VenueLocked = 126 "venue-locked" Count "reconcile.venues" "no venue has a link"
-        "After a start, a lost link or balances that differ nobody knows what the venue holds: no new orders and no changes there until it is known again. Cancels pass."
-        "Not tunable; look at lock and difference records and the runbook of the reconciler.";
+    RepeatedExecution = 136 "repeated-execution" Count "strategy_execution_count_max, execution_window_ms" "off"
+        "So many executions within the window, and nobody has looked: the strategy is latched off until an operator enables it by name. Restarts and days do not lift it."
+        "A few times the busiest minute of its tests.";
+    StrategyLossDaily = 143 "strategy-loss-daily" Money "strategy_loss_daily_max" "off"
+        "Loss of one strategy since the start of the day, realised and unrealised: it is latched to closing until an operator enables it by name."
+        "What its worst day in tests cost, doubled.";
 }
 
 /// How many rules there are.

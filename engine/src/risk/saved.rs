@@ -7,7 +7,7 @@ use crate::money::Money;
 use crate::state::{LoadError, Loader, Saver, State};
 
 use super::orders::{Change, NoRoom, Order};
-use super::{Gate, Reservation, RiskState};
+use super::{Batch, Gate, RiskState, Window};
 
 /// Which list of the order table follows.
 const SLOTS: u8 = 1;
@@ -69,7 +69,7 @@ impl Gate {
 
     fn load_orders(&mut self, from: &mut Loader<'_>) -> Result<(), LoadError> {
         self.orders.clear();
-        let count_max = self.orders.slots().len();
+        let count_max = self.orders.slot_count();
         for mark in [SLOTS, SPILL, UNBOUND] {
             if from.u8()? != mark {
                 return Err(from.invalid("list of orders"));
@@ -81,10 +81,10 @@ impl Gate {
                     _ => self.orders.restore(order, mark == SPILL),
                 };
                 let index = usize::from(order.instrument);
-                if kept.is_err_and(|NoRoom| true) || self.entries.len() <= index {
+                if kept.is_err_and(|NoRoom| true) || self.instruments.count() <= index {
                     return Err(from.invalid("order"));
                 }
-                self.hold(&order, Reservation::default());
+                self.take_in(&order);
             }
         }
         Ok(())
@@ -95,20 +95,27 @@ impl State for Gate {
     fn save(&self, out: &mut Saver) {
         out.u16(self.state.code());
         out.bool(self.drawdown_latched);
-        out.bool(self.broken);
         out.bool(self.day.is_some());
         out.u64(self.day.unwrap_or(0));
-        for money in [self.cash, self.equity, self.equity_peak, self.equity_baseline] {
+        for money in [self.equity, self.equity_peak, self.equity_baseline] {
             out.i128(money.0);
         }
-        out.count(self.entries.len());
-        for entry in &self.entries {
-            out.i128(entry.position);
-            out.i128(entry.cash.0);
-            out.i128(entry.mark_twice);
+        self.sheet.save(out);
+        out.count(self.rows.len());
+        for row in &self.rows {
+            row.save(out);
         }
         self.save_orders(out);
         self.rate.save(out);
+        self.messages.save(out);
+        self.duplicates.save(out);
+        out.count(self.windows.len());
+        for window in &self.windows {
+            window.save(out);
+        }
+        self.usage.save(out);
+        out.i64(self.daily.order_count);
+        out.i128(self.daily.notional.0);
         out.count(self.refused_counts.len());
         for refused_count in self.refused_counts {
             out.u64(refused_count);
@@ -122,25 +129,27 @@ impl State for Gate {
     fn load(&mut self, from: &mut Loader<'_>) -> Result<(), LoadError> {
         self.state = RiskState::from_code(from.u16()?).ok_or_else(|| from.invalid("risk state"))?;
         self.drawdown_latched = from.bool()?;
-        self.broken = from.bool()?;
         let day_known = from.bool()?;
         self.day = Some(from.u64()?).filter(|_| day_known);
-        self.cash = Money(from.i128()?);
         self.equity = Money(from.i128()?);
         self.equity_peak = Money(from.i128()?);
         self.equity_baseline = Money(from.i128()?);
-        if from.count(self.entries.len())? != self.entries.len() {
-            return Err(from.invalid("number of instruments"));
+        self.sheet.load(from)?;
+        if from.count(self.rows.len())? != self.rows.len() {
+            return Err(from.invalid("number of strategies"));
         }
-        for entry in &mut self.entries {
-            entry.position = from.i128()?;
-            entry.cash = Money(from.i128()?);
-            entry.mark_twice = from.i128()?;
-            entry.working = [0; 2];
-            entry.working_notional = [0; 2];
+        for row in &mut self.rows {
+            row.load(from)?;
         }
         self.load_orders(from)?;
         self.rate.load(from)?;
+        self.messages.load(from)?;
+        self.duplicates.load(from)?;
+        self.load_windows(from)?;
+        self.usage.load(from)?;
+        self.daily.order_count = from.i64()?;
+        self.daily.notional = Money(from.i128()?);
+        self.batch = Batch::default();
         if from.count(self.refused_counts.len())? != self.refused_counts.len() {
             return Err(from.invalid("number of rules"));
         }
@@ -154,5 +163,19 @@ impl State for Gate {
         }
         self.breakers.load(from)?;
         self.load_changes(from)
+    }
+}
+
+impl Gate {
+    /// Windows that were saved are read past when no control needs them now.
+    fn load_windows(&mut self, from: &mut Loader<'_>) -> Result<(), LoadError> {
+        let count = from.count(self.instruments.count())?;
+        for index in 0..count {
+            match self.windows.get_mut(index) {
+                Some(window) => window.load(from)?,
+                None => Window::new(1).load(from)?,
+            }
+        }
+        Ok(())
     }
 }

@@ -8,3 +8,5 @@ mod document;
 mod properties;
 mod scenarios;
 mod script;
+mod twins;
+mod usage;

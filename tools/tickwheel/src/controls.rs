@@ -168,7 +168,7 @@ fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
     let report = Report {
         build: compose::VERSION_TEXT.to_string(),
         origin,
-        config_hash: evidence::hex(&config::hash(&config.to_toml())),
+        config_hash: crate::evidence::config_hash(&config),
         time: evidence::date(Clock::new().now_ns()),
         results: args.results.as_ref().map(|path| path.display().to_string()),
         rows,

@@ -76,6 +76,9 @@ fn a_tighter_limit_holds_at_once_and_is_loosened_at_most_to_what_is_configured()
 #[test]
 fn every_key_is_set_read_and_refused_beyond_what_is_configured() {
     for (number, key) in (1..).zip(LimitKey::ALL) {
+        if key.is_tabled() {
+            continue;
+        }
         let mut desk = Desk::new(limits());
         let hard = desk.gate.limit(*key, 0).unwrap();
         let (tighter, looser) =
@@ -92,6 +95,52 @@ fn every_key_is_set_read_and_refused_beyond_what_is_configured() {
             let got = desk.send(set(*key, 0, looser, number, 1), 0);
             assert_eq!(got.len(), 1, "{}", key.name());
             assert_eq!(got[0].price, i64::from(AnswerCode::AboveCeiling.code()), "{}", key.name());
+        }
+    }
+}
+
+fn with_everything() -> Limits {
+    let mut limits = limits();
+    let controls = &mut limits.controls;
+    controls.instruments = vec![crate::risk::InstrumentControls::default(); 4];
+    controls.strategies = vec![crate::risk::StrategyControls::default(); 2];
+    controls.capital = Some(currency(1_000));
+    controls.message_rate_window_ns = 1;
+    controls.duplicate_window_ns = 1;
+    controls.execution_window_ns = 1;
+    controls.reference_window_ns = 1;
+    for key in LimitKey::ALL.iter().filter(|key| key.is_tabled()) {
+        for owner in 0..4 {
+            limits.set_value(*key, owner, 8);
+        }
+    }
+    limits
+}
+
+#[test]
+fn every_key_that_is_off_unless_configured_is_set_and_read() {
+    for (number, key) in (1..).zip(LimitKey::ALL.iter().filter(|key| key.is_tabled())) {
+        let mut desk = Desk::new(with_everything());
+        let name = key.name();
+        desk.send(set(*key, 1, 7, number, 1), 0);
+        assert_eq!(desk.gate.limit(*key, 1), Some(7), "{name}");
+        let is_shared = key.owner() == crate::risk::LimitOwner::Account;
+        assert_eq!(desk.gate.limit(*key, 0), Some(if is_shared { 7 } else { 8 }), "{name}");
+        desk.split(with_everything());
+        assert_eq!(desk.twin.as_ref().unwrap().limit(*key, 1), Some(7), "{name}");
+        check(
+            &mut desk,
+            set(*key, 1, 9, number, 1),
+            &[&format!("limit-set {number} above-ceiling 8")],
+        );
+        // Where nothing is configured, what needs a window or a capital cannot be set; the rest can.
+        let mut bare = Desk::new(limits());
+        let got = told(&bare.send(set(*key, 1, 7, number, 1), 0));
+        if key.needs_more() {
+            assert_eq!(got, [format!("limit-set {number} no-such-target 0")]);
+        } else {
+            let set = format!("{name} {} 7", i64::MAX);
+            assert_eq!(got, [set, format!("limit-set {number} done 7")]);
         }
     }
 }

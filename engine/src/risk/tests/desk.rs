@@ -2,8 +2,8 @@
 
 use crate::book::Book;
 use crate::event::{
-    BookState, BreakerState, CommandCode, Event, Kind, OrderState, OrderTerms, Scope, Side,
-    TripReason, flags, session,
+    BookState, BreakerState, CommandCode, Event, Kind, NO_STRATEGY, OrderState, OrderTerms, Scope,
+    Side, TripReason, flags, session,
 };
 use crate::ids;
 use crate::instrument::{Instrument, InstrumentTable, Venue};
@@ -114,6 +114,10 @@ pub(super) struct Desk {
     pub(super) market: Market,
     pub(super) time_ns: u64,
     pub(super) orders: Vec<ToyOrder>,
+    /// Whose the next trade is.
+    pub(super) trade_source: u16,
+    /// Whether everything that is sent belongs to one inbound event.
+    pub(super) is_cascade: bool,
     ring: Ring,
 }
 
@@ -138,6 +142,8 @@ impl Desk {
             market: Market::new(table().count()),
             time_ns: 1_000_000_000,
             orders: Vec::new(),
+            trade_source: NO_STRATEGY,
+            is_cascade: false,
             ring: Ring::new(4096, 0),
         };
         for index in 0..4 {
@@ -161,7 +167,7 @@ impl Desk {
         let got: Vec<Event> =
             (from + 1..=self.ring.head()).map(|sequence| *self.ring.get(sequence)).collect();
         if let Some(twin) = &mut self.twin {
-            let mut ring = Ring::new(64, from);
+            let mut ring = self.ring.clone_after(from);
             twin.apply(event, &self.market, &mut Emitter::new(&mut ring, event));
             let same: Vec<Event> =
                 (from + 1..=ring.head()).map(|sequence| *ring.get(sequence)).collect();
@@ -173,14 +179,16 @@ impl Desk {
 
     /// Sends an event that has a cause (0: none) and returns what the gate emitted.
     pub(super) fn send(&mut self, event: Event, cause: u64) -> Vec<Event> {
-        let sequence = self.ring.begin(event.at(self.time_ns));
+        let event = event.at(self.time_ns);
+        let sequence = if self.is_cascade { self.ring.push(event) } else { self.ring.begin(event) };
         let event = self.ring.get(sequence).caused_by(cause);
         self.apply(&event)
     }
 
     /// A fresh inbound sequence, as the cause of what the OMS says next.
     fn inbound(&mut self) -> u64 {
-        self.ring.begin(Event::new(Kind::REPORT).at(self.time_ns))
+        let event = Event::new(Kind::REPORT).at(self.time_ns);
+        if self.is_cascade { self.ring.push(event) } else { self.ring.begin(event) }
     }
 
     pub(super) fn clock(&mut self) -> Vec<Event> {
@@ -271,6 +279,7 @@ impl Desk {
         let cause = self.inbound();
         let order = &mut self.orders[index];
         let (instrument, side, id) = (order.instrument, order.side, order.id);
+        self.trade_source = order.source;
         let open = order.is_open();
         if open {
             order.leaves -= quantity;
@@ -307,8 +316,10 @@ impl Desk {
         event.price = price;
         event.quantity = quantity;
         event.id = id;
+        event.source = self.trade_source;
         let mut got = self.send(event, cause);
         let mut fee = Event::new(Kind::FEE);
+        fee.source = self.trade_source;
         fee.instrument = instrument;
         fee.quantity = fee_e8;
         got.extend(self.send(fee, cause));

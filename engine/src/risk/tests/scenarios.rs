@@ -241,8 +241,9 @@ fn halves_of_the_finest_unit_are_rounded_against_us() {
     for (position, value) in [(1, 1), (-1, -2)] {
         let mut entry = crate::risk::exposure::Entry::new(&instrument);
         (entry.position, entry.mark_twice) = (position, 3);
-        assert_eq!(entry.position_value(), Some(value));
-        assert_eq!(entry.gross().0, 2);
+        let worth = entry.worth_now();
+        assert_eq!(worth.value, Some(value));
+        assert_eq!(worth.gross().0, 2);
     }
 }
 

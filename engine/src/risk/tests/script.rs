@@ -2,9 +2,10 @@
 
 use crate::event::{
     BookState, BreakerState, CommandCode, Event, Kind, OrderState, Scope, Side, TripReason, flags,
+    session,
 };
 use crate::money::{Money, format_scaled, parse_scaled};
-use crate::risk::{Limits, Rule, Unit};
+use crate::risk::{Hours, InstrumentControls, LimitKey, Limits, Rule, StrategyControls, Unit};
 
 use super::desk::{Desk, intent, limits};
 use super::{boundaries, controls};
@@ -26,7 +27,15 @@ fn set_limit(limits: &mut Limits, key: &str, text: &str) {
             _ => {}
         }
     }
-    let account = limits.account.as_mut().unwrap();
+    if let Some(key) = LimitKey::from_name(key).filter(|key| key.is_tabled()) {
+        let value = if key.unit() == Unit::Money { money().to_event() } else { whole() };
+        for owner in 0..4 {
+            limits.set_value(key, owner, value);
+        }
+        return;
+    }
+    set_control(limits, key, text);
+    let Some(account) = limits.account.as_mut() else { return };
     match key {
         "order_rate_count_max" => account.order_rate_count_max = text.parse().unwrap(),
         "order_rate_window_ns" => account.order_rate_window_ns = text.parse().unwrap(),
@@ -35,6 +44,39 @@ fn set_limit(limits: &mut Limits, key: &str, text: &str) {
         "drawdown_max" => account.drawdown_max = money(),
         "gross_notional_max" => account.gross_notional_max = money(),
         "account" => limits.account = None,
+        _ => {}
+    }
+}
+
+/// Settings of controls that are no limits: `hours` are `DAYS:FROM:TO`, `allowed` is `STRATEGY:INSTRUMENT`.
+fn set_control(limits: &mut Limits, key: &str, text: &str) {
+    let controls = &mut limits.controls;
+    let numbers = || text.split(':').map(|word| word.parse::<u64>().unwrap());
+    match key {
+        "capital" => {
+            controls.capital = Some(Money::from_event(parse_scaled(text.as_bytes(), 8).unwrap()));
+        }
+        "self_match" => controls.self_match = text == "true",
+        "message_rate_window_ns" => controls.message_rate_window_ns = numbers().next().unwrap(),
+        "duplicate_window_ns" => controls.duplicate_window_ns = numbers().next().unwrap(),
+        "execution_window_ns" => controls.execution_window_ns = numbers().next().unwrap(),
+        "reference_window_ns" => controls.reference_window_ns = numbers().next().unwrap(),
+        "allowed" => {
+            let words: Vec<u64> = numbers().collect();
+            let strategy = usize::try_from(words[0]).unwrap();
+            controls.strategies[strategy].allowed = Some(vec![u16::try_from(words[1]).unwrap()]);
+        }
+        "hours" => {
+            let words: Vec<u64> = numbers().collect();
+            for own in &mut controls.instruments {
+                own.hours = Some(Hours {
+                    days: u8::try_from(words[0]).unwrap(),
+                    from_ns: words[1],
+                    to_ns: words[2],
+                    holidays: Vec::new(),
+                });
+            }
+        }
         _ => {}
     }
 }
@@ -61,7 +103,7 @@ fn verdict(event: &Event) -> String {
 /// `limit KEY VALUE` (first), `instrument I`, `strategy S`, `terms CODE`, `top BID ASK`, `book STATE`,
 /// `wait NS`, `long|short QUANTITY @ PRICE` (a position out of nowhere), `work buy|sell QUANTITY @ PRICE`
 /// (an order that works; #1, #2 ..), `acked|done|unknown|cancelling|changed|unchanged #N`,
-/// `fill #N QUANTITY @ PRICE`, `lock`, `unlock` (every venue), `breaker SCOPE STATE`.
+/// `trade PRICE` (a public one), `cascade begins|ends`, `enable STRATEGY by OPERATOR`, `fill #N QUANTITY @ PRICE`, `lock`, `unlock` (every venue), `breaker SCOPE STATE`.
 ///
 /// Lines with a verdict in the last columns: `[operator-|close-]buy|sell[-reduce] QUANTITY @ PRICE` (what
 /// passes is over at once; `close` is what the control stage sends to close), `change #N QUANTITY @ PRICE`, `cancel #N`, `clock`, `command NAME` (verdict: the state).
@@ -69,6 +111,8 @@ fn verdict(event: &Event) -> String {
 pub(super) fn check(table: &str) {
     let lines: Vec<&str> = table.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let mut limits = limits();
+    limits.controls.instruments = vec![InstrumentControls::default(); 4];
+    limits.controls.strategies = vec![StrategyControls::default(); 2];
     for line in &lines {
         if let ["limit", key, value] = line.split_whitespace().collect::<Vec<_>>()[..] {
             set_limit(&mut limits, key, value);
@@ -87,6 +131,17 @@ struct Run {
     instrument: u16,
     strategy: u16,
     terms: Option<u16>,
+}
+
+/// `rule measured limit` of every alert.
+fn alerts(told: &[Event]) -> String {
+    let alerts = told.iter().filter(|event| event.kind == Kind::ALERT);
+    let line = |event: &Event| {
+        let rule = Rule::from_code(event.code).unwrap();
+        let (measured, limit) = (number(rule, event.price), number(rule, event.quantity));
+        format!("{} {measured} {limit}", rule.name())
+    };
+    alerts.map(line).collect::<Vec<_>>().join(" ")
 }
 
 fn order_index(word: &str) -> usize {
@@ -138,15 +193,31 @@ impl Run {
                 self.desk.market.get_mut(self.instrument).unwrap().state = state;
                 nothing(2)
             }
+            ["trade", price] => {
+                self.desk.market.get_mut(self.instrument).unwrap().trade_price = whole(price);
+                nothing(2)
+            }
+            ["cascade", what] => {
+                self.desk.is_cascade = what == "begins";
+                nothing(2)
+            }
+            ["enable", strategy, "by", operator] => {
+                let target = strategy.parse().unwrap();
+                let mut event = session::command(CommandCode::StrategyEnable, target);
+                event.source = operator.parse().unwrap();
+                assert_eq!(self.desk.send(event, 0), []);
+                nothing(4)
+            }
             ["wait", ns] => {
                 self.desk.time_ns += ns.parse::<u64>().unwrap();
                 nothing(2)
             }
-            [side @ ("long" | "short"), quantity, "@", price] => {
+            [side @ ("long" | "short"), quantity, "@", price, ..] => {
                 let side = if side == "long" { Side::Buy } else { Side::Sell };
                 let what = [whole(quantity), whole(price), 0];
-                self.desk.trade(self.instrument, side, what, (u64::MAX, 0));
-                nothing(4)
+                self.desk.trade_source = self.strategy;
+                let got = self.desk.trade(self.instrument, side, what, (u64::MAX, 0));
+                (alerts(&got), 4)
             }
             ["work", side, quantity, "@", price] => {
                 let approved = self.judge(side, quantity, price);
@@ -260,7 +331,7 @@ impl Run {
     fn state(&self, told: &[Event]) -> String {
         let mut text = self.desk.gate.state().name().to_string();
         for event in told {
-            let code = if event.kind == Kind::REFUSED {
+            let code = if matches!(event.kind, Kind::REFUSED | Kind::ALERT) {
                 event.code
             } else {
                 assert_eq!(event.kind, Kind::RISK_STATE);
@@ -307,7 +378,14 @@ fn every_rule_has_a_boundary_test_with_yes_and_no_on_both_sides() {
         };
         let no = format!(" {} ", rule.name());
         let name = rule.name();
-        if matches!(rule, Rule::LossDaily | Rule::Drawdown) {
+        if matches!(rule, Rule::RepeatedExecution) {
+            for side in ["long", "short"] {
+                assert!(has(&[side], &no) && has(&[side], "@ 1000"), "{name}: both answers");
+            }
+        } else if matches!(rule, Rule::ShortSale) {
+            assert!(has(&["sell"], "pass") && has(&["sell"], &no), "{name}: both answers");
+            assert!(has(&["buy"], "pass") && !has(&["buy"], &no), "{name}: buys pass");
+        } else if matches!(rule, Rule::LossDaily | Rule::Drawdown | Rule::StrategyLossDaily) {
             assert!(has(&["long"], "") && has(&["short"], ""), "{name}: both sides");
             assert!(has(&["clock"], &no) && has(&["clock"], "active"), "{name}: both answers");
         } else if matches!(rule, Rule::ReplaceUnknownOrder | Rule::ReplacePending) {

@@ -66,18 +66,9 @@ fn drill(path: &Path) -> Option<Drill> {
     })
 }
 
-/// `2026-11-26 02:09:35` of ns since the epoch, UTC (civil calendar after Howard Hinnant's `days_from_civil`).
+/// `2026-11-26T02:09:35Z` of ns since the epoch.
 pub(super) fn date(time_ns: u64) -> String {
-    let seconds = time_ns / 1_000_000_000;
-    let (days, rest) = (seconds / 86_400 + 719_468, seconds % 86_400);
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+    let text = audit::format_time(time_ns);
+    let whole = text.split('.').next().unwrap_or(&text);
+    format!("{whole}Z")
 }

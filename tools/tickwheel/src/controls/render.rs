@@ -24,7 +24,7 @@ fn drill_told(row: &Row) -> Vec<String> {
             None => format!("{kind}: never performed"),
             Some(drill) => {
                 let word = if drill.passed { "passed" } else { "FAILED" };
-                format!("{kind}: {word} {} UTC on {}", drill.time, drill.build)
+                format!("{kind}: {word} {} on {}", drill.time, drill.build)
             }
         })
         .collect()
@@ -59,7 +59,7 @@ pub(super) fn text(report: &Report) -> String {
         out.push_str(&text);
         out.push('\n');
     };
-    line(format!("Controls, {} UTC", report.time));
+    line(format!("Controls, {}", report.time));
     line(format!("  build    {}", report.build));
     line(format!("  config   {} (hash {})", report.origin, report.config_hash));
     line(format!("  results  {}", results_told(report)));
@@ -172,7 +172,7 @@ pub(super) fn markdown(report: &Report) -> String {
 
 fn head(report: &Report, out: &mut String) -> std::fmt::Result {
     writeln!(out, "# Controls\n")?;
-    writeln!(out, "{} UTC, build {}, configuration {}", report.time, report.build, report.origin)?;
+    writeln!(out, "{}, build {}, configuration {}", report.time, report.build, report.origin)?;
     writeln!(out, "(hash `{}`), results: {}.\n", report.config_hash, results_told(report))?;
     writeln!(out, "In all: {}.\n", summary(report))?;
     writeln!(out, "| # | control | kept by | verdict | tests | drills |")?;
@@ -207,7 +207,7 @@ fn section(row: &Row, out: &mut String) -> std::fmt::Result {
     for (test, outcome) in &row.tests {
         let when = match outcome {
             Outcome::Unknown => String::new(),
-            Outcome::Known { build, time, .. } => format!(", {time} UTC on {build}"),
+            Outcome::Known { build, time, .. } => format!(", {time} on {build}"),
         };
         writeln!(out, "- Test: `{test}`: {}{when}", outcome.word())?;
     }

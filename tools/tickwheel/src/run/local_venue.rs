@@ -1,6 +1,7 @@
 //! The local venue as a child process: started, asked where it listens, ended with the session.
 
 use std::io::{BufRead as _, BufReader};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc;
@@ -76,9 +77,17 @@ impl LocalVenue {
         let stdout = child.stdout.take().context("the output of the local venue")?;
         let line =
             first_line(stdout).with_context(|| format!("the local venue in {}", dir.display()))?;
-        let served = serde_json::from_str(&line)
-            .with_context(|| format!("the local venue says: {}", line.trim_end()))?;
+        // The line holds keys: where it is not what is expected, it is not repeated.
+        let served = serde_json::from_str(&line).map_err(|error| {
+            anyhow!("the local venue says where it serves otherwise: column {}", error.column())
+        })?;
         Ok(LocalVenue { child, stdin, served })
+    }
+
+    /// Its input once more: the venue serves as long as anybody holds it.
+    pub(crate) fn hold(&self) -> anyhow::Result<OwnedFd> {
+        let input = self.stdin.as_ref().context("the input of the local venue")?;
+        input.as_fd().try_clone_to_owned().context("hold the input of the local venue")
     }
 
     /// In words, if it ended though nobody told it to.

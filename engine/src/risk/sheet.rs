@@ -1,0 +1,231 @@
+//! The exposure sheet: entries of all instruments, and their sums, of the account or of one strategy.
+//!
+//! Sums are kept, not summed: an entry that has changed is taken out and put in again when somebody asks.
+//! A sum that cannot be told is told as the worst.
+
+use crate::instrument::{InstrumentIndex, InstrumentTable};
+use crate::money::Money;
+use crate::state::{LoadError, Loader, Saver, State, mix};
+
+use super::exposure::{Entry, Worth};
+
+/// Entries by instrument, cash and sums.
+#[derive(Debug)]
+pub(super) struct Sheet {
+    entries: Box<[Entry]>,
+    /// One bit an instrument: it is active, or was when its worth was worked out last.
+    active: Box<[u64]>,
+    /// Paid and received over all instruments.
+    pub(super) cash: Money,
+    /// A number left the range of money: equity is no longer known.
+    pub(super) is_broken: bool,
+    value_sum: i128,
+    value_unknown_count: u32,
+    gross_sum: i128,
+    gross_unknown_count: u32,
+}
+
+impl Sheet {
+    pub(super) fn new(instruments: &InstrumentTable) -> Sheet {
+        Sheet {
+            entries: instruments.iter().map(|(_, instrument)| Entry::new(instrument)).collect(),
+            active: vec![0; instruments.count().div_ceil(64)].into_boxed_slice(),
+            cash: Money::ZERO,
+            is_broken: false,
+            value_sum: 0,
+            value_unknown_count: 0,
+            gross_sum: 0,
+            gross_unknown_count: 0,
+        }
+    }
+
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    #[inline]
+    pub(super) fn get(&self, instrument: InstrumentIndex) -> Option<&Entry> {
+        self.entries.get(usize::from(instrument))
+    }
+
+    /// An entry to be changed; it counts as active until its worth is worked out.
+    #[inline]
+    pub(super) fn get_mut(&mut self, instrument: InstrumentIndex) -> Option<&mut Entry> {
+        let index = usize::from(instrument);
+        let entry = self.entries.get_mut(index)?;
+        self.active[index / 64] |= 1 << (index % 64);
+        Some(entry)
+    }
+
+    /// The last known mark without touching anything else: an entry that is not active keeps it.
+    #[inline]
+    pub(super) fn see(&mut self, instrument: InstrumentIndex, mark_twice: i128) {
+        // Nothing follows from the mark of what is not held: no bit is set for it.
+        if let Some(entry) = self.entries.get_mut(usize::from(instrument)) {
+            entry.see(mark_twice);
+        }
+    }
+
+    /// Brings every worth up to date; `mark_twice` says what is known of an instrument's mark, 0 for nothing.
+    #[inline]
+    pub(super) fn refresh(&mut self, mark_twice: impl Fn(InstrumentIndex) -> i128) {
+        for word_index in 0..self.active.len() {
+            let mut word = self.active[word_index];
+            while word != 0 {
+                let bit = word.trailing_zeros();
+                word &= word - 1;
+                self.refresh_one(word_index, bit, &mark_twice);
+            }
+        }
+    }
+
+    #[inline]
+    fn refresh_one(
+        &mut self,
+        word_index: usize,
+        bit: u32,
+        mark_twice: &impl Fn(InstrumentIndex) -> i128,
+    ) {
+        #[expect(clippy::cast_possible_truncation, reason = "at most 1,024 instruments")]
+        let instrument = (word_index as u16) * 64 + bit as u16;
+        let entry = &mut self.entries[usize::from(instrument)];
+        if entry.is_active() {
+            entry.see(mark_twice(instrument));
+        } else {
+            self.active[word_index] &= !(1 << bit);
+        }
+        if !entry.is_changed {
+            return;
+        }
+        entry.is_changed = false;
+        let now = entry.worth_now();
+        let before = std::mem::replace(&mut entry.worth, now);
+        self.count(&before, &now);
+    }
+
+    #[inline]
+    fn count(&mut self, before: &Worth, now: &Worth) {
+        match before.value {
+            Some(value) => self.value_sum -= value,
+            None => self.value_unknown_count -= 1,
+        }
+        match now.value {
+            Some(value) => self.value_sum += value,
+            None => self.value_unknown_count += 1,
+        }
+        match before.gross() {
+            Money::MAX => self.gross_unknown_count -= 1,
+            gross => self.gross_sum -= gross.0,
+        }
+        match now.gross() {
+            Money::MAX => self.gross_unknown_count += 1,
+            gross => self.gross_sum += gross.0,
+        }
+    }
+
+    /// Cash and positions at their marks; what cannot be told is worse than every limit. As of the last
+    /// [`Sheet::refresh`].
+    #[inline]
+    pub(super) fn equity(&self) -> Money {
+        if self.is_broken || self.value_unknown_count != 0 {
+            return Money(i128::MIN);
+        }
+        Money(self.cash.0.checked_add(self.value_sum).unwrap_or(i128::MIN))
+    }
+
+    /// Sum of the worse sides of all instruments, with `gross` in the place of that one's. As of the last
+    /// [`Sheet::refresh`].
+    #[inline]
+    pub(super) fn gross_with(&self, entry: &Entry, gross: Money) -> Money {
+        let own = entry.worth.gross();
+        let unknown_count = self.gross_unknown_count - u32::from(own == Money::MAX);
+        if unknown_count != 0 || gross == Money::MAX {
+            return Money::MAX;
+        }
+        let others = if own == Money::MAX { self.gross_sum } else { self.gross_sum - own.0 };
+        Money(others + gross.0)
+    }
+
+    /// Sum of the worse sides of all instruments, worked out anew.
+    pub(super) fn gross(&self) -> Money {
+        self.entries.iter().fold(Money::ZERO, |sum, entry| sum.plus(entry.worth_now().gross()))
+    }
+
+    /// Takes over what was paid for an instrument.
+    pub(super) fn pay(&mut self, instrument: InstrumentIndex, paid: Money) {
+        match self.cash.0.checked_sub(paid.0) {
+            Some(cash) => self.cash = Money(cash),
+            None => self.is_broken = true,
+        }
+        if let Some(entry) = self.entries.get_mut(usize::from(instrument)) {
+            entry.cash = entry.cash.minus(paid);
+        }
+    }
+
+    /// A fill: position and cash.
+    pub(super) fn trade(&mut self, instrument: InstrumentIndex, price: i64, signed: i128) {
+        let Some(entry) = self.get_mut(instrument) else {
+            self.is_broken = true;
+            return;
+        };
+        entry.position = entry.position.saturating_add(signed);
+        entry.is_changed = true;
+        entry.see_price(price);
+        match entry.value(i128::from(price), signed) {
+            Some(paid) => self.pay(instrument, Money(paid)),
+            None => self.is_broken = true,
+        }
+    }
+
+    /// Hash of positions and cash.
+    pub(super) fn mix_into(&self, hash: u64) -> u64 {
+        let hash = mix_wide(mix(hash, u64::from(self.is_broken)), self.cash.0);
+        self.entries.iter().filter(|entry| entry.is_active()).fold(hash, |hash, entry| {
+            mix_wide(mix_wide(hash, entry.position), entry.working[0] ^ entry.working[1] << 64)
+        })
+    }
+}
+
+/// Both halves of a wide word.
+pub(super) fn mix_wide(hash: u64, word: i128) -> u64 {
+    let bytes = word.to_le_bytes();
+    let (low, high) = bytes.split_at(8);
+    let half = |half: &[u8]| u64::from_le_bytes(half.try_into().expect("a half has eight bytes"));
+    mix(mix(hash, half(low)), half(high))
+}
+
+impl State for Sheet {
+    /// Reservations are not saved: they are made again from the orders.
+    fn save(&self, out: &mut Saver) {
+        out.bool(self.is_broken);
+        out.i128(self.cash.0);
+        out.count(self.entries.len());
+        for entry in &self.entries {
+            out.i128(entry.position);
+            out.i128(entry.cash.0);
+            out.i128(entry.mark_twice);
+        }
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), LoadError> {
+        self.is_broken = from.bool()?;
+        self.cash = Money(from.i128()?);
+        if from.count(self.entries.len())? != self.entries.len() {
+            return Err(from.invalid("number of instruments"));
+        }
+        self.active.fill(0);
+        for (index, entry) in self.entries.iter_mut().enumerate() {
+            entry.position = from.i128()?;
+            entry.cash = Money(from.i128()?);
+            entry.mark_twice = from.i128()?;
+            entry.working = [0; 2];
+            entry.working_notional = [0; 2];
+            entry.worth = Worth::NOTHING;
+            entry.is_changed = true;
+            self.active[index / 64] |= 1 << (index % 64);
+        }
+        (self.value_sum, self.value_unknown_count) = (0, 0);
+        (self.gross_sum, self.gross_unknown_count) = (0, 0);
+        Ok(())
+    }
+}

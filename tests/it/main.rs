@@ -14,6 +14,7 @@ mod a_run_can_be_replayed_and_continued;
 mod a_session_over_tls;
 mod a_start_cut_off_in_the_manifest;
 mod a_storm_delays_no_report;
+mod alarms_reach_people;
 mod architecture;
 mod backtest_of_a_capture;
 mod clock_skew_beyond_the_receive_window;

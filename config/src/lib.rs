@@ -5,8 +5,11 @@
 //! over each other) is written to the journal as text and read again by replay, so [`Config::parse`]
 //! and [`Config::to_toml`] are inverse.
 
+pub mod alarm;
 pub mod audit;
-pub mod key;
+pub mod control;
+pub mod guard;
+pub mod live;
 pub mod monitor;
 pub mod number;
 pub mod operator;
@@ -25,6 +28,7 @@ pub use schema::Config;
 pub const PROFILES: &[(&str, &str)] = &[
     ("paper", include_str!("../profiles/paper.toml")),
     ("generated", include_str!("../profiles/generated.toml")),
+    ("live-first-day", include_str!("../profiles/live-first-day.toml")),
     ("owner", include_str!("../profiles/owner.toml")),
     ("starter", include_str!("../profiles/starter.toml")),
     ("backtest-spot", include_str!("../profiles/backtest-spot.toml")),
@@ -67,6 +71,13 @@ pub enum ConfigError {
         /// In words.
         what: String,
     },
+}
+
+/// Hash of a file, such as a binary that was approved.
+pub fn hash_file(path: &std::path::Path) -> std::io::Result<[u8; 32]> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(std::fs::File::open(path)?)?;
+    Ok(*hasher.finalize().as_bytes())
 }
 
 /// Hash of a configuration text, as kept in the journal's segment headers.

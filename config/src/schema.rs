@@ -3,7 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ConfigError;
+use crate::alarm::AlarmsSection;
 use crate::audit::AuditSection;
+use crate::control::ControlSection;
+use crate::guard::GuardSection;
+use crate::live::LiveSection;
 use crate::monitor::MonitorSection;
 use crate::number::Number;
 use crate::operator::{OperatorSection, OperatorSocketSection};
@@ -38,12 +42,24 @@ pub struct Config {
     /// Risk limits. No limit means no order.
     #[serde(default)]
     pub risk: RiskSection,
+    /// Breakers, kill, two persons; without it only commands trip anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control: Option<ControlSection>,
+    /// The guard: who cancels when this engine cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guard: Option<GuardSection>,
+    /// What must be so before real orders.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub live: Option<LiveSection>,
     /// The post-trade monitor; without it nothing is monitored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monitor: Option<MonitorSection>,
     /// Signed checkpoints of the journal; without it nothing is signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audit: Option<AuditSection>,
+    /// Alarms; without it nobody is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alarms: Option<AlarmsSection>,
     /// Instruments.
     #[serde(default)]
     pub instrument: Vec<InstrumentSection>,
@@ -67,7 +83,8 @@ pub struct EngineSection {
     /// Number of the instance, 0 to 255; part of every order id, so two engines at one venue need two.
     #[serde(default = "one")]
     pub number: u8,
-    /// `backtest`, `paper`, `dry-run` or `live`.
+    /// `backtest`, `paper`, `dry-run` or `live`. What names no mode sends nothing.
+    #[serde(default = "dry_run")]
     pub mode: String,
     /// Core to pin the core thread to: `auto` (the last one), `none`, or a number.
     #[serde(default = "auto")]
@@ -97,6 +114,9 @@ pub struct EngineSection {
 
 fn one() -> u8 {
     1
+}
+fn dry_run() -> String {
+    "dry-run".to_string()
 }
 fn auto() -> String {
     "auto".to_string()

@@ -85,6 +85,39 @@ fn a_mistake_in_the_wire_is_named() {
     );
 }
 
+#[test]
+fn a_mistake_in_the_monitor_is_named() {
+    check("capital = \"100000\"", "capital = \"-1\"", &["monitor.capital", "-1", "zero or more"]);
+    check("samples = 600", "samples = 19", &["monitor.samples", "19", "20 to 4096"]);
+    check("samples = 600", "samples = 4097", &["monitor.samples", "4097"]);
+    check("swing_samples = 60", "swing_samples = 601", &["monitor.swing_samples", "1 to 600"]);
+    check("decay_ppm = 940000", "decay_ppm = 1000000", &["monitor.decay_ppm", "0 to 999999"]);
+    check("report_samples = 10", "report_samples = 0", &["monitor.report_samples"]);
+    check("stop_bps = 100", "stop_bps = 10001", &["monitor.stop_bps", "1 to 10000"]);
+    check("[10, 15, 20]", "[10, 20, 15]", &["monitor.drawdown_percent", "above the one before"]);
+    check("[10, 15, 20]", "[0, 20]", &["monitor.drawdown_percent", "above zero"]);
+    check("[5, 10]", "[1, 2, 3, 4, 5]", &["monitor.losses_in_a_row", "at most 4"]);
+    check("[\"250\", \"500\"]", "[\"250\", \"0.000\"]", &["monitor.swing"]);
+    let named = "[[monitor.strategy]]\nname = \"nobody\"\nstop_bps = 5\n\n# Strategies.";
+    check("# Strategies.", named, &["monitor.strategy", "nobody"]);
+}
+
+#[test]
+fn the_monitor_is_absent_without_its_section_and_knows_the_stops_of_strategies() {
+    let own = "[[monitor.strategy]]\nname = \"maker-eth\"\nstop_bps = 7\n\n# Strategies.";
+    let text = generated().replacen("# Strategies.", own, 1);
+    let told = Config::parse(&text, "stops").unwrap().pipeline("stops").unwrap().monitor;
+    assert_eq!(told.strategy_stop_bps, [None, Some(7), None]);
+    assert_eq!(told.sample_interval_ns, 1_000_000_000);
+    assert_eq!(told.drawdown_ppm.values(), [100_000, 150_000, 200_000]);
+    assert_eq!(told.loss_single_e8.values(), [100_000_000_000, 500_000_000_000]);
+    let (before, after) = generated().split_once("[monitor]").unwrap();
+    let (_, after) = after.split_once("# Strategies.").unwrap();
+    let absent = Config::parse(&format!("{before}{after}"), "absent").unwrap();
+    assert_eq!(absent.monitor, None);
+    assert_eq!(absent.pipeline("absent").unwrap().monitor.sample_interval_ns, 0);
+}
+
 /// As [`check`], of the owner profile, which has every control.
 #[track_caller]
 fn check_owner(from: &str, to: &str, words: &[&str]) {

@@ -60,8 +60,11 @@ impl Config {
         self.validate_engine(origin)?;
         self.validate_journal(origin)?;
         self.validate_wire(origin)?;
+        self.validate_guard(origin)?;
+        self.validate_live(origin)?;
         self.validate_operators(origin)?;
         self.validate_audit(origin)?;
+        self.validate_alarms(origin)?;
         self.validate_secrets(origin)?;
         let instruments = self.instruments(origin)?;
         self.limits(&instruments, origin)?;
@@ -176,7 +179,7 @@ impl Config {
                 buffer_event_count_max: size(self.feed.depth_buffer_events),
             },
             limits: self.limits(&table, origin)?,
-            control: engine::control::ControlConfig::default(),
+            control: self.control(&table, origin)?,
             order_count_max: size(self.engine.orders_max),
             outbound_pending_max: size(self.engine.outbound_slots),
             query_interval_ns: self.query_interval_ns(),

@@ -68,6 +68,8 @@ pub struct ScopeStatus {
     pub scope: Scope,
     /// What it lets pass.
     pub state: BreakerState,
+    /// Whether it was killed: only `Rearm` lifts that.
+    pub is_latched: bool,
     /// Whether it is paused.
     pub is_paused: bool,
     /// Why it was tripped last.
@@ -130,6 +132,7 @@ impl Control {
         Kind::RISK_STATE,
         Kind::ANOMALY,
         Kind::LOCK,
+        Kind::LIMIT,
         Kind::ALERT,
         Kind::ANSWER,
     ]);
@@ -178,6 +181,7 @@ impl Control {
             | Kind::RISK_STATE
             | Kind::ANOMALY
             | Kind::LOCK
+            | Kind::LIMIT
             | Kind::ALERT => {
                 self.desk.see(event);
                 self.see(event, market, out);
@@ -296,10 +300,13 @@ impl Control {
         if state == OrderState::Pending && before == OrderState::New {
             self.cancel_overtaken(event, out);
         }
-        if self.jobs.is_empty() || !(is_new || is_over) {
+        if !(is_new || is_over) {
             return;
         }
         self.count_for_jobs(event, is_new, state == OrderState::Cancelled);
+        if is_new && !event.has(flags::OPERATOR) {
+            self.reopen(index, out.time_ns());
+        }
         if is_over {
             self.advance_jobs(market, out);
         }
@@ -309,22 +316,15 @@ impl Control {
     fn cancel_overtaken(&mut self, event: &Event, out: &mut Emitter<'_>) {
         let intent = out.get(event.cause).cause;
         let source = self.row_source(event.source);
-        let scopes = [
-            Scope::All,
-            Scope::Venue(self.venue_of(event.instrument)),
-            Scope::Strategy(source),
-            Scope::Instrument(event.instrument),
-        ];
-        let is_overtaken =
-            scopes.into_iter().filter_map(|scope| self.breakers.index(scope)).any(|index| {
-                let breaker = self.breakers.get(index);
-                let is_held = match breaker.told {
-                    BreakerState::Normal => false,
-                    BreakerState::Safe => !event.has(flags::REDUCE_ONLY),
-                    BreakerState::Killed => true,
-                };
-                is_held && intent < breaker.told_sequence
-            });
+        let is_overtaken = self.breakers_of(source, event.instrument).any(|index| {
+            let breaker = self.breakers.get(index);
+            let is_held = match breaker.told {
+                BreakerState::Normal => false,
+                BreakerState::Safe => !event.has(flags::REDUCE_ONLY),
+                BreakerState::Killed => true,
+            };
+            is_held && intent < breaker.told_sequence
+        });
         if is_overtaken && !event.has(flags::OPERATOR) {
             let mut cancel = Event::new(Kind::INTENT_CANCEL);
             cancel.instrument = event.instrument;
@@ -335,6 +335,17 @@ impl Control {
         }
     }
 
+    /// Places of the breakers that concern what a strategy does in an instrument.
+    fn breakers_of(&self, source: u16, instrument: u16) -> impl Iterator<Item = usize> + use<> {
+        let scopes = [
+            Scope::All,
+            Scope::Venue(self.venue_of(instrument)),
+            Scope::Strategy(source),
+            Scope::Instrument(instrument),
+        ];
+        scopes.map(|scope| self.breakers.index(scope)).into_iter().flatten()
+    }
+
     fn fill(&mut self, event: &Event) {
         let Some(index) = self.positions.index(event.source, event.instrument) else { return };
         let signed = event.side().sign().saturating_mul(event.quantity);
@@ -343,6 +354,8 @@ impl Control {
             && let Some(lane) = self.positions.lanes.get_mut(usize::from(event.instrument))
         {
             lane.has_traded |= lane.is_busy;
+        } else if self.held_count != 0 {
+            self.reopen(index, event.time_ns);
         }
         self.watch_position(index);
     }
@@ -414,6 +427,7 @@ fn status(scope: Scope, breaker: &breaker::Breaker) -> ScopeStatus {
     ScopeStatus {
         scope,
         state: breaker.effective(),
+        is_latched: breaker.state == BreakerState::Killed,
         is_paused: breaker.is_paused,
         reason: breaker.reason,
         trip: breaker.trip,

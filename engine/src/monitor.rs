@@ -11,7 +11,8 @@
 //!
 //! Figures: [`Metric`] says what each means. Equity is the configured capital plus the profit: cash received
 //! less paid, fees included, plus the worth of all positions at the mark (mid, else last trade, else the last
-//! one known, else the price of the first fill). Its peak is at least the capital. Formulas of volatility and
+//! one known, else the price of the first fill). Its peak is at least the capital, until a rearm begins a new one.
+//! Formulas of volatility and
 //! value at risk, with their sources, stand in `monitor/series.rs`; round trips in `monitor/account.rs`.
 //! *Portfolio heat* is what would be lost if every position ran to its stop now, as a part of equity: the sum
 //! over strategies and instruments of the position's worth times the stop distance of its strategy. The engine
@@ -38,7 +39,7 @@ mod tests;
 mod watch;
 
 use crate::event::kind::KindSet;
-use crate::event::{BreakerState, Event, Kind, Scope};
+use crate::event::{BreakerState, Event, Kind, Scope, TripReason};
 use crate::instrument::InstrumentTable;
 use crate::market::Market;
 use crate::money::Money;
@@ -112,7 +113,7 @@ pub struct Monitor {
     config: MonitorConfig,
     account: Account,
     series: Series,
-    /// Highest profit of a sample, 10^-8; never below zero.
+    /// Highest profit of a sample and at least zero, 10^-8; the lowest number where the next sample begins it anew.
     profit_peak: i64,
     next_sample_ns: u64,
     /// Of the last sample since the stage was made.
@@ -167,6 +168,11 @@ impl Monitor {
     /// What the last sample came to; `None` before the first one since the stage was made.
     pub fn figures(&self) -> Option<&Figures> {
         self.figures.as_ref()
+    }
+
+    /// Limit of the historical value at risk, 10^-8; `None` without one.
+    pub fn var_limit_e8(&self) -> Option<i64> {
+        self.config.var_95_e8.limit()
     }
 
     /// Samples taken so far.
@@ -271,10 +277,16 @@ impl Monitor {
 
     fn breaker(&mut self, event: &Event, out: &mut Emitter<'_>) {
         let state = BreakerState::from_code(u16::from(event.code.to_le_bytes()[0]));
-        if let Some(state) = state.filter(|_| Scope::from_tag(event.tag) == Some(Scope::All)) {
-            self.breaker = state;
-            self.tell_mode(out);
+        let Some(state) = state.filter(|_| Scope::from_tag(event.tag) == Some(Scope::All)) else {
+            return;
+        };
+        self.breaker = state;
+        let is_rearmed = event.source == TripReason::Rearmed.code() && event.quantity == 1;
+        if state == BreakerState::Normal && is_rearmed {
+            // Who lifted the kill accepts what was lost: the gate measures from here on, and so does this.
+            self.profit_peak = i64::MIN;
         }
+        self.tell_mode(out);
     }
 
     /// What the present state of thresholds and breaker comes to.

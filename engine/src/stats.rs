@@ -14,6 +14,7 @@
 //! **Invariant:** statistics are never input: no decision of the engine reads them.
 
 mod errors;
+pub mod flag;
 mod histogram;
 mod layout;
 mod memory;
@@ -27,6 +28,7 @@ mod thresholds;
 mod writer;
 
 pub use errors::{ERROR_TEXT_BYTES_MAX, ErrorRow};
+pub use flag::{FLAG_FILE_NAME, FlagError, FlagSet, KillFlag};
 pub use histogram::{Counts, SIGNIFICANT_DIGITS, VALUE_NS_MAX, bucket_index, bucket_range};
 pub use layout::{
     BUCKET_MAX, COUNTER_MAX, ERROR_MAX, ERROR_TEXTS_PER_CODE_MAX, FILE_BYTES, HOP_MAX,
@@ -34,8 +36,8 @@ pub use layout::{
 };
 pub use process::ProcessId;
 pub use reader::{
-    CounterRow, EngineRow, HopRow, Liveness, Snapshot, StatsDamage, StatsReadError, StatsReader,
-    ThreadRow, parse_bytes,
+    CounterRow, EngineRow, HopRow, Liveness, Pulse, Snapshot, StatsDamage, StatsReadError,
+    StatsReader, ThreadRow, parse_bytes,
 };
 pub use registry::{
     BookState, CounterId, HopId, Kind, RunState, StallCause, StrategyState, ThreadState, Unit,

@@ -134,6 +134,16 @@ impl Running {
         self.wait_for(ns, || false);
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it as a crash would, with a core file where those are written.
+    pub fn abort(&self) {
+        self.signal(Signal::ABORT);
+    }
+
     /// Asks it to end, as Ctrl-C does.
     pub fn interrupt(&self) {
         self.signal(Signal::INT);
@@ -142,6 +152,16 @@ impl Running {
     /// Ends it without asking.
     pub fn kill(&self) {
         self.signal(Signal::KILL);
+    }
+
+    /// Lets it stand still, as a process that swaps or hangs does.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Ends a pause.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
     }
 
     fn signal(&self, signal: Signal) {

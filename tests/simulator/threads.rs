@@ -66,6 +66,7 @@ pub fn play(
         clock,
         idler,
         settings,
+        kill_flag: None,
         abandon,
     };
     let mut left = Vec::new();

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use engine::clock::Clock;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -56,10 +57,50 @@ impl VenueProcess {
 
     /// The JSON that a GET answers, whatever its status is.
     pub fn get(&self, target: &str) -> Value {
+        self.ask("GET", target, "", "")
+    }
+
+    /// Adds faults, one JSON object a line.
+    pub fn add_faults(&self, script: &str) {
+        let answer = self.ask("POST", "/tickwheel/faults", "", script);
+        assert!(answer["added"].is_u64(), "{answer}");
+    }
+
+    /// A limit order of an account, placed by hand; what the venue answers.
+    pub fn place_order(
+        &self,
+        account: usize,
+        (symbol, side): (&str, &str),
+        (price, quantity): (&str, &str),
+    ) -> Value {
+        let (api_key, secret) = self.account(account);
+        let signer = binance::sign::Signer::hmac(&secret).expect("a key of the venue");
+        let now_ms = Clock::new().now_ns() / 1_000_000;
+        let mut query = format!(
+            "symbol={symbol}&side={side}&type=LIMIT&timeInForce=GTC&price={price}\
+             &quantity={quantity}&recvWindow=60000&timestamp={now_ms}"
+        );
+        let signed = query.clone();
+        query.push_str("&signature=");
+        signer.sign_encoded(signed.as_bytes(), &mut query);
+        let headers = format!("X-MBX-APIKEY: {api_key}\r\n");
+        self.ask("POST", &format!("/api/v3/order?{query}"), &headers, "")
+    }
+
+    /// The JSON that a command to the venue itself answers, whatever its status is.
+    pub fn command(&self, method: &str, target: &str, body: &str) -> Value {
+        self.ask(method, target, "", body)
+    }
+
+    fn ask(&self, method: &str, target: &str, headers: &str, body: &str) -> Value {
         let host = self.rest().strip_prefix("http://").expect("a plain address");
         let mut socket = TcpStream::connect(host).expect("it serves");
         socket.set_read_timeout(Some(ANSWER_WAIT)).expect("not zero");
-        let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let length = body.len();
+        let request = format!(
+            "{method} {target} HTTP/1.1\r\nHost: {host}\r\n{headers}Content-Length: {length}\r\n\
+             Connection: close\r\n\r\n{body}"
+        );
         socket.write_all(request.as_bytes()).expect("it reads");
         let mut answer = Vec::new();
         socket.read_to_end(&mut answer).expect("it closes after the answer");

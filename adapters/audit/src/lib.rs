@@ -16,16 +16,25 @@
 //! The forms, and what an attacker with which rights can do, are in `docs/AUDIT.md`.
 
 mod anchor;
+mod calendar;
 mod checkpoint;
+mod export;
 mod files;
 mod keeper;
 mod key;
 mod log;
 mod report;
+#[cfg(test)]
+mod rig;
 mod verify;
 
 pub use anchor::{ANCHOR_COUNT_MAX, Anchor, AnchorError};
+pub use calendar::{format_time, parse_time};
 pub use checkpoint::{Checkpoint, CheckpointKind};
+pub use export::{
+    Completeness, ExportError, ExportOptions, ExportReport, Exported, Format, MANIFEST_FILE,
+    SIGNATURE_FILE, StrategyNames, export, sequence_at, verify_export,
+};
 pub use files::IoError;
 pub use keeper::{Keeper, KeeperError, KeeperSettings, Progress, rotate, sign_repair};
 pub use key::{KEY_FILE, KeyError, PUBLIC_KEY_FILE, PublicKey, SigningKey};

@@ -55,6 +55,14 @@ pub mod code {
     pub const ANCHOR_AHEAD: &str = "anchor-ahead";
     /// The anchor has no line of this journal, or cannot be read.
     pub const ANCHOR_EMPTY: &str = "anchor-empty";
+    /// The manifest of an export.
+    pub const EXPORT_MANIFEST: &str = "export-manifest";
+    /// The signature of an export.
+    pub const EXPORT_SIGNATURE: &str = "export-signature";
+    /// A file of an export that is missing or changed.
+    pub const EXPORT_FILE: &str = "export-file";
+    /// A file that the manifest of an export does not name.
+    pub const EXPORT_STRANGER: &str = "export-stranger";
     /// A line of the anchor is not a checkpoint.
     pub const ANCHOR_DAMAGED: &str = "anchor-damaged";
 }

@@ -479,3 +479,6 @@ impl Sessions {
         Ok(sessions)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 //! Decoding knows no clock and no socket: bytes and a receive time go in, events come out. The links drive
 //! sockets of `wire` on I/O threads of their own.
 
+pub mod account;
 pub mod answer;
 pub mod capture;
 pub mod decode;

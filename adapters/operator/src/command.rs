@@ -5,13 +5,14 @@ use engine::event::{
     CommandCode, Event, OrderTerms, OrderType, PAYLOAD_SIZE_BYTES, Scope, Side, TextTopic,
     TimeInForce, flags, session,
 };
+use engine::risk::{LimitKey, LimitOwner};
 use serde_json::{Value, json};
 
 use crate::names::{OPERATORS_OWN, parse_positive};
 use crate::protocol::Arguments;
 use crate::role::Verb;
 use crate::roster::Operator;
-use crate::view::View;
+use crate::view::{LimitOf, View};
 
 /// Longest text of a command, bytes: run and command are published as one, so that no other producer
 /// comes between them.
@@ -133,7 +134,7 @@ pub fn draft(verb: Verb, arguments: &Arguments, view: &View) -> Result<Draft, St
             let code = venue.map_or(0, |venue| venue as u32);
             Ok(plain(CommandCode::AcceptBalances, code))
         }
-        Verb::LimitsSet => Err("limits cannot be changed while the engine runs".to_string()),
+        Verb::LimitsSet => limit(&given),
         Verb::Status | Verb::Flags | Verb::LimitsShow | Verb::Appraise => {
             Err(format!("{} is no command", verb.name()))
         }
@@ -146,6 +147,38 @@ fn lift(code: CommandCode, known: &[&str], given: &Given<'_>) -> Result<Draft, S
     let mut event = command(code, scope.tag());
     event.price = given.trip(scope)?;
     event.quantity = i64::from(given.arguments.new_peak.unwrap_or(false));
+    Ok(Draft { event, scope: None })
+}
+
+fn limit(given: &Given<'_>) -> Result<Draft, String> {
+    given.only(&["limit", "value", "instrument", "strategy"])?;
+    let arguments = given.arguments;
+    let name = arguments.limit.as_deref().ok_or("argument limit is missing")?;
+    let key = LimitKey::from_name(name).ok_or_else(|| {
+        let known: Vec<&str> = LimitKey::ALL.iter().map(|key| key.name()).collect();
+        format!("there is no limit {name}; there are {}", known.join(", "))
+    })?;
+    let mut event = command(CommandCode::LimitSet, u32::from(key.code()));
+    // -1 and no instrument say: whose it is follows from the key.
+    event.price = -1;
+    let of_whom = (arguments.instrument.as_deref(), arguments.strategy.as_deref());
+    let owner = match (key.owner(), of_whom) {
+        (LimitOwner::Account, (None, None)) => 0,
+        (LimitOwner::Instrument, (Some(symbol), None)) => {
+            event.instrument = given.view.names.instrument(symbol)?.0;
+            event.instrument
+        }
+        (LimitOwner::Strategy, (None, Some(name))) => {
+            let number = given.view.names.strategy(name)?;
+            event.price = i64::from(number);
+            number
+        }
+        (LimitOwner::Account, _) => return Err(format!("{name} is a limit of the account")),
+        (LimitOwner::Instrument, _) => return Err(format!("{name} needs an instrument")),
+        (LimitOwner::Strategy, _) => return Err(format!("{name} needs a strategy")),
+    };
+    let value = arguments.value.as_deref().ok_or("argument value is missing")?;
+    event.quantity = given.view.parse_limit(LimitOf { key, owner }, value)?;
     Ok(Draft { event, scope: None })
 }
 
@@ -280,4 +313,4 @@ impl Said<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

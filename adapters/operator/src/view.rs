@@ -3,6 +3,7 @@
 //! The view starts from the state of an engine or from the first record, and follows. It decides
 //! nothing: where it lags, answers of the core are still right.
 
+mod limits;
 mod report;
 mod size;
 #[cfg(test)]
@@ -17,11 +18,12 @@ use engine::event::{
 };
 use engine::instrument::Venue;
 use engine::pipeline::Pipeline;
-use engine::risk::RiskState;
+use engine::risk::{Limits, RiskState};
 use serde::Deserialize;
 
 use crate::names::Names;
 
+pub use limits::{LimitOf, money_e8_text};
 pub(crate) use report::{money_text, worth};
 pub use size::{Sizes, Unusual};
 
@@ -125,8 +127,10 @@ pub struct View {
     pub enabled: Vec<bool>,
     /// Venues that are locked.
     pub locked: BTreeMap<u8, u64>,
-    /// Limits that commands changed, by key, instrument and strategy.
-    pub limits: BTreeMap<(u16, u16, u16), i64>,
+    /// Limits as configured: what no command lifts.
+    pub configured: Limits,
+    /// Limits as they are now.
+    pub limits: Limits,
     /// Commands that wait for a second person.
     pub waiting: BTreeMap<u64, Given>,
     /// Sizes of this session's orders.
@@ -139,7 +143,7 @@ pub struct View {
 
 impl View {
     /// Nothing known yet: to be fed from the first record.
-    pub fn new(names: Names) -> View {
+    pub fn new(names: Names, configured: Limits) -> View {
         let enabled = vec![true; names.strategies.len()];
         View {
             names,
@@ -154,7 +158,8 @@ impl View {
             gate: (RiskState::Active, 0),
             enabled,
             locked: BTreeMap::new(),
-            limits: BTreeMap::new(),
+            limits: configured.clone(),
+            configured,
             waiting: BTreeMap::new(),
             sizes: Sizes::default(),
             text: Vec::new(),
@@ -163,13 +168,13 @@ impl View {
         }
     }
 
-    /// The state of an engine between two events.
-    pub fn of(pipeline: &Pipeline) -> View {
+    /// The state of an engine between two events, whose limits are configured so.
+    pub fn of(pipeline: &Pipeline, configured: Limits) -> View {
         let strategies = pipeline.host().strategies();
         let (names, enabled) =
             strategies.map(|(name, enabled, _)| (name.to_string(), enabled)).unzip();
         let instruments = pipeline.instruments().clone();
-        let mut view = View::new(Names { instruments, strategies: names });
+        let mut view = View::new(Names { instruments, strategies: names }, configured);
         view.enabled = enabled;
         view.session = pipeline.oms().session();
         view.sequence = pipeline.head();
@@ -189,10 +194,43 @@ impl View {
             };
             view.orders.insert(order.id, working);
         }
+        for status in pipeline.control().scopes() {
+            let told = ScopeState {
+                state: status.state,
+                reason: Some(status.reason),
+                trip: status.trip,
+                measured: 0,
+                limit: 0,
+                since_ns: status.tripped_ns,
+                by: None,
+            };
+            view.scopes.insert(status.scope.tag(), told);
+        }
+        let job = pipeline.control().last_job();
+        view.kill = KillPhase::from_code(job.phase).map(|phase| KillProgress {
+            scope: job.scope.tag(),
+            phase,
+            cancelled: i64::from(job.orders_cancelled),
+            left: i64::from(job.orders_left),
+            elapsed_ns: job.job_end_ns.saturating_sub(job.job_start_ns),
+            at_ns: job.job_end_ns.max(job.job_start_ns),
+        });
+        for of in view.limits_of_all() {
+            if let Some(value) = pipeline.gate().limit(of.key, of.owner) {
+                view.limits.set_value(of.key, of.owner, value);
+            }
+        }
         for venue in Venue::ALL.into_iter().filter(|venue| pipeline.gate().is_locked(*venue)) {
             view.locked.insert(venue as u8, pipeline.time_ns());
         }
         view
+    }
+
+    /// The next session of the same journal, with what its configuration says.
+    pub fn continues(&mut self, names: Names, configured: Limits) {
+        self.enabled.resize(names.strategies.len(), true);
+        self.limits.clone_from(&configured);
+        (self.names, self.configured) = (names, configured);
     }
 
     /// The strictest state of a scope; nothing told of it is normal.
@@ -291,8 +329,9 @@ impl View {
                 }
             }
             Kind::LIMIT => {
-                let key = (event.code, event.instrument, event.source);
-                self.limits.insert(key, event.quantity);
+                if let Some(of) = self.limit_of(event) {
+                    self.limits.set_value(of.key, of.owner, event.quantity);
+                }
             }
             Kind::ANSWER => self.answer(event),
             _ => {}

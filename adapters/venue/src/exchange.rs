@@ -7,6 +7,7 @@
 
 pub(crate) mod book;
 pub(crate) mod events;
+mod keys;
 pub(crate) mod ledger;
 pub(crate) mod market;
 pub(crate) mod matching;

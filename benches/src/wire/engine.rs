@@ -345,6 +345,7 @@ fn many(
         clock: clock.clone(),
         idler: parts.idler,
         settings: CoreSettings { sample_interval: 1, ..CoreSettings::default() },
+        kill_flag: None,
         abandon: Arc::clone(&abandon),
     };
     let core = std::thread::spawn(move || core.run());

@@ -15,7 +15,7 @@
 use crate::event::{
     BreakerState, Event, KillPhase, Kind, LinkCode, OrderTerms, Scope, TripReason, flags,
 };
-use crate::market::Market;
+use crate::market::{InstrumentMarket, Market};
 use crate::ring::Emitter;
 
 use super::breaker::Job;
@@ -218,7 +218,7 @@ impl Control {
             }
             let (_, instrument) = self.positions.owner(row);
             let lane = &self.positions.lanes[usize::from(instrument)];
-            let is_live = market.get(instrument).is_some_and(|market| market.is_live());
+            let is_live = market.get(instrument).is_some_and(InstrumentMarket::is_live);
             let is_open = self.positions.closable(row).is_some();
             // What is too small for the venue is left, and counted; without a price nobody knows that.
             lane.is_busy || (is_open && (!is_live || self.closing_order(row, market).is_some()))
@@ -347,6 +347,24 @@ impl Control {
         alert.tag = 100;
         alert.flags = flags::LAST;
         out.emit(alert);
+    }
+
+    /// Something new in a row whose scope was killed and done: the kill goes on.
+    pub(super) fn reopen(&mut self, row: usize, now_ns: u64) {
+        let (source, instrument) = self.positions.owner(row);
+        for index in self.breakers_of(source, instrument) {
+            let scope = self.breakers.scope(index);
+            let breaker = self.breakers.get(index);
+            if breaker.state != BreakerState::Killed || breaker.job.is_on {
+                continue;
+            }
+            let working = self.working_in(scope);
+            let job = &mut self.breakers.get_mut(index).job;
+            (job.is_on, job.is_late, job.phase) = (true, false, KillPhase::Cancelling);
+            (job.end_ns, job.working) = (0, working);
+            job.retry_at_ns = now_ns.saturating_add(self.config.kill.retry_ns);
+            self.jobs.push(index);
+        }
     }
 
     /// Stops the job of a scope that is lifted by hand.

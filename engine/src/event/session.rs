@@ -171,6 +171,8 @@ pub enum TextTopic {
     Input = 3,
     /// Who gave the command that follows, and why: one JSON object.
     Command = 4,
+    /// What the guard did at the venue for an engine that was dead or stuck: one JSON object.
+    Guard = 5,
 }
 
 /// Start of session number `session` in `mode`.

@@ -178,6 +178,12 @@ impl Account {
         usize::from(source).min(self.source_count - 1)
     }
 
+    /// Net position of a row.
+    #[cfg(test)]
+    pub(super) fn quantity(&self, instrument: usize, source: usize) -> i64 {
+        self.rows[instrument * self.source_count + source].quantity
+    }
+
     fn row_index(&self, event: &Event) -> usize {
         usize::from(event.instrument) * self.source_count + self.source_index(event.source)
     }

@@ -1,6 +1,7 @@
 //! Saving and loading of the OMS. Order of fields is the format.
 
 use super::{Counters, HALF_COUNT_MAX, Half, Oms};
+use crate::event::flags;
 use crate::ids;
 use crate::state::{LoadError, Loader, Saver, State};
 
@@ -67,7 +68,8 @@ impl State for Oms {
         self.query_at_ns = from.u64()?;
         self.slab.load(from)?;
         for order in self.slab.iter() {
-            let known = usize::from(order.source) < self.strategy_count
+            let own = usize::from(order.flags & flags::OPERATOR != 0);
+            let known = usize::from(order.source) < self.strategy_count + own
                 && self.instruments.get(order.instrument).is_some();
             if !known {
                 return Err(from.invalid("strategy or instrument of an order"));

@@ -13,11 +13,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::border::{Depth, InboundConsumer, OutboundProducer, Polled};
 use crate::clock::Clock;
-use crate::event::{Event, Kind};
+use crate::event::{BreakerState, CommandCode, Event, Kind, TripReason, session};
 use crate::idle::Idler;
 use crate::pipeline::recorder::JournalRecorder;
 use crate::pipeline::{Edges, Fault, Pipeline};
-use crate::stats::{CounterId, Heartbeat, HopId, Stall, StatsWriter, ThreadState};
+use crate::stats::{CounterId, Heartbeat, HopId, KillFlag, Stall, StatsWriter, ThreadState};
 
 use gauges::Gauges;
 use measure::{StatsProbe, Tally};
@@ -74,6 +74,8 @@ pub struct Core {
     pub idler: Idler,
     /// Settings.
     pub settings: CoreSettings,
+    /// The flag that kills when everything but this thread is dead; `None` where no session directory is.
+    pub kill_flag: Option<KillFlag>,
     /// Set by the supervisor when nobody can end the session in order.
     pub abandon: Arc<AtomicBool>,
 }
@@ -139,9 +141,13 @@ impl Core {
         let mut gauges = Gauges::new(self);
         let mut tally = Tally::new(&self.pipeline);
         let mut beat_raw = self.clock.raw();
+        let mut flag_seen = 0;
         loop {
             let start_raw = self.clock.raw();
-            let turn = self.turn(&mut tally, start_raw);
+            let mut turn = self.turn(&mut tally, start_raw);
+            if self.flag_word() != flag_seen && turn.ending.is_none() {
+                turn.ending = self.obey_flag(&mut flag_seen, &mut tally, start_raw);
+            }
             let end_raw = self.clock.raw();
             if let Polled::Events(count) = turn.polled {
                 self.stats.inc(CounterId::CyclesBusy);
@@ -160,6 +166,7 @@ impl Core {
                     beat.beat(now_ns);
                 }
                 self.publish(&mut gauges, &tally, now_ns);
+                self.settle_flag(flag_seen);
             }
             let ending = turn.ending.or_else(|| match turn.polled {
                 Polled::Closed => Some(Ending::Abandoned),
@@ -201,6 +208,41 @@ impl Core {
         Turn { polled, ending }
     }
 
+    #[inline]
+    fn flag_word(&self) -> u64 {
+        self.kill_flag.as_ref().map_or(0, KillFlag::word)
+    }
+
+    /// The kill flag changed: a word that was not there before kills, as an inbound event like any other.
+    #[cold]
+    fn obey_flag(&mut self, seen: &mut u64, tally: &mut Tally, start_raw: u64) -> Option<Ending> {
+        // Before the session begins there is nothing to kill and no session in the journal to put it in.
+        if self.pipeline.oms().session() == 0 {
+            return None;
+        }
+        *seen = self.flag_word();
+        if *seen == 0 {
+            return None;
+        }
+        let kill = flag_command(self.clock.now_ns());
+        let (pipeline, stats, clock) = (&mut self.pipeline, &self.stats, &self.clock);
+        let mut probe = StatsProbe::new(stats, clock, start_raw, self.settings.sample_interval);
+        let mut tap = tally.tap(&mut self.recorder);
+        let mut edges = Edges { recorder: &mut tap, outlet: &mut self.outbound, probe: &mut probe };
+        pipeline.apply(&kill, &mut edges).err().map(Ending::Fault)
+    }
+
+    /// A kill that was lifted takes the flag back, or the next start would begin killed.
+    fn settle_flag(&self, seen: u64) {
+        let is_killed = self.pipeline.control().state() == BreakerState::Killed;
+        if let Some(flag) = &self.kill_flag
+            && seen != 0
+            && !is_killed
+        {
+            flag.clear(seen);
+        }
+    }
+
     fn log_stall(&mut self, turn_ns: u64, count: u64, gauges: &mut Gauges) {
         let mut stall = Stall {
             at_ns: self.clock.now_ns(),
@@ -217,6 +259,15 @@ impl Core {
         tally.publish(&self.stats);
         gauges.publish(self, tally, now_ns);
     }
+}
+
+/// What the kill flag commands: everything, positions as well.
+fn flag_command(now_ns: u64) -> Event {
+    let mut kill = session::command(CommandCode::Kill, 0).at(now_ns);
+    kill.source = 0;
+    kill.price = i64::from(TripReason::Flag.code());
+    kill.quantity = 1;
+    kill
 }
 
 struct Turn {

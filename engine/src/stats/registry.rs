@@ -308,6 +308,15 @@ counters! {
     KillElapsed = 95, "kill_elapsed", Gauge, Nanoseconds, Core;
     /// Positions of strategies in instruments that are not flat.
     PositionsOpen = 96, "positions_open", Gauge, Count, Core;
+    // Post-trade monitor; all zero without one.
+    /// Worth of the account at the last sample.
+    Equity = 97, "equity", Gauge, MoneyE8, Core;
+    /// Loss of one sample interval that 95 % of the window did not exceed, against the limit.
+    Var95 = 98, "var_95", Gauge, MoneyE8, Core;
+    /// Mean loss of the worst 5 % of the window.
+    Cvar95 = 99, "cvar_95", Gauge, MoneyE8, Core;
+    /// 1 normal, 2 caution, 3 safe, 4 killed.
+    RiskMode = 100, "risk_mode", Gauge, Code, Core;
 }
 
 macro_rules! hops {

@@ -9,7 +9,7 @@ use super::tokens::{Kind, Token, follows, tokens};
 
 /// Rooms of the engine that never import each other.
 const STAGES: &[&str] =
-    &["feed", "strategy", "control", "risk", "oms", "gateway", "ledger", "reconcile"];
+    &["feed", "strategy", "control", "risk", "oms", "gateway", "ledger", "monitor", "reconcile"];
 /// The room that wires them, and the list of rooms.
 const SEES_ALL: &[&str] = &["pipeline", "lib"];
 

@@ -110,6 +110,10 @@ pub fn desk(rig: &RigConfig) -> Desk {
         account.loss_daily_max = Number(1_000_000.into());
         account.drawdown_max = Number(1_000_000.into());
     }
+    if let Some(control) = &mut config.control {
+        // Scenarios make a day's faults in a second: what trips by itself is up to each of them.
+        control.trip = config::control::TripSection::default();
+    }
     (rig.adjust)(&mut config);
     let config = Config::parse(&config.to_toml(), "rig").expect("the changes are within range");
     let (trader, seed) = (rig.trader, rig.seed);

@@ -1,5 +1,8 @@
 //! `tickwheel audit`: verify what was signed, rotate keys, explain repairs, export and show decisions.
 
+mod export;
+mod show;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -21,9 +24,10 @@ pub(crate) struct AuditArgs {
 
 #[derive(Subcommand, Debug)]
 enum AuditCommand {
-    /// Check records, hash chain, signed checkpoints and, with --anchor, their copies elsewhere. Changes nothing.
+    /// Check records, hash chain, signed checkpoints and, with --anchor, their copies elsewhere; or an export. Changes
+    /// nothing.
     Verify {
-        /// Data directory or journal directory.
+        /// Data directory, journal directory, or the directory of an export.
         dir: PathBuf,
         /// Where checkpoint lines were kept besides.
         #[arg(long, value_name = "FILE")]
@@ -35,6 +39,10 @@ enum AuditCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Write who did what, when and why into tables with a signed manifest.
+    Export(export::ExportArgs),
+    /// Tell why an order was made, what an operator did, when a breaker tripped.
+    Show(show::ShowArgs),
     /// Let a new key sign from here on; the old one signs it. Not beside a running engine.
     RotateKey {
         #[command(flatten)]
@@ -73,6 +81,8 @@ pub(crate) fn run(args: &AuditArgs) -> anyhow::Result<ExitCode> {
             let options = VerifyOptions { anchor: anchor.clone(), public_key: public_key.clone() };
             verify(dir, &options, *json)
         }
+        AuditCommand::Export(args) => export::run(args),
+        AuditCommand::Show(args) => show::run(args),
         AuditCommand::RotateKey { signer } => rotate(signer),
         AuditCommand::SignRepair { signer } => sign_repair(signer),
     }
@@ -104,6 +114,9 @@ pub(crate) fn configured_key(journal_dir: &Path) -> Option<PathBuf> {
 }
 
 fn verify(dir: &Path, options: &VerifyOptions, as_json: bool) -> anyhow::Result<ExitCode> {
+    if dir.join(audit::MANIFEST_FILE).is_file() {
+        return verify_export(dir, options, as_json);
+    }
     let (journal_dir, audit_dir) = places(dir)?;
     let report = audit::verify(&journal_dir, &audit_dir, options)
         .with_context(|| format!("verify {}", dir.display()))?;
@@ -113,6 +126,38 @@ fn verify(dir: &Path, options: &VerifyOptions, as_json: bool) -> anyhow::Result<
         print_report(&report);
     }
     Ok(ExitCode::from(if report.is_ok() { exit::GOOD } else { exit::DAMAGED }))
+}
+
+fn verify_export(dir: &Path, options: &VerifyOptions, as_json: bool) -> anyhow::Result<ExitCode> {
+    if options.anchor.is_some() {
+        return Err(anyhow!("--anchor: an export has none; verify the journal it came from"));
+    }
+    let report = audit::verify_export(dir, options.public_key.as_deref())
+        .with_context(|| format!("verify {}", dir.display()))?;
+    let ok = report.damage.is_empty();
+    if as_json {
+        let damage: Vec<_> = report
+            .damage
+            .iter()
+            .map(|one| json!({"what": one.what, "where": one.place, "detail": one.detail}))
+            .collect();
+        println!(
+            "{}",
+            json!({"ok": ok, "damage": damage, "key": report.key, "first_sequence": report.range.0,
+                   "last_sequence": report.range.1, "rows": report.rows, "files": report.files,
+                   "complete": report.complete})
+        );
+    } else {
+        println!("export       records {} to {}", count(report.range.0), count(report.range.1));
+        println!("tables       {} rows in {} files", count(report.rows), report.files);
+        println!("complete     {}", if report.complete { "yes" } else { "NO" });
+        println!("signed by    {}", report.key.as_deref().unwrap_or("nobody"));
+        for one in &report.damage {
+            println!("damage       {} at {}: {}", one.what, one.place, one.detail);
+        }
+        println!("{}", if ok { "good" } else { "NOT GOOD" });
+    }
+    Ok(ExitCode::from(if ok { exit::GOOD } else { exit::DAMAGED }))
 }
 
 fn report_json(report: &AuditReport) -> serde_json::Value {

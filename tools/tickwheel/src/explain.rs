@@ -1,12 +1,14 @@
 //! Records in words, and the life of an order told from market event to fill.
 
+mod control;
+
 use std::process::ExitCode;
 
 use anyhow::anyhow;
 use engine::event::{
-    BalanceCode, BookState, CommandCode, DifferenceCode, Event, FeeCode, FeedCode, Kind, LinkCode,
-    LockReason, NO_INSTRUMENT, NO_STRATEGY, OrderState, OrderTerms, OrderType, PullReason,
-    ReportCode, TimeInForce, flags,
+    BalanceCode, BookState, DifferenceCode, Event, FeeCode, FeedCode, Kind, LinkCode, LockReason,
+    NO_INSTRUMENT, NO_STRATEGY, OrderState, OrderTerms, OrderType, PullReason, ReportCode,
+    TimeInForce, flags,
 };
 use engine::instrument::{InstrumentTable, Venue};
 use engine::money::{EVENT_MONEY_SCALE, format_scaled};
@@ -88,7 +90,7 @@ impl Names {
         names
     }
 
-    fn symbol(&self, index: u16) -> String {
+    pub(crate) fn symbol(&self, index: u16) -> String {
         if index == NO_INSTRUMENT {
             return String::new();
         }
@@ -96,15 +98,19 @@ impl Names {
         known.map_or_else(|| format!("instrument {index}"), |i| i.symbol.clone())
     }
 
-    fn strategy(&self, source: u16) -> String {
+    pub(crate) fn strategy(&self, source: u16) -> String {
         if source == NO_STRATEGY {
             return String::new();
         }
         let known = self.strategies.get(usize::from(source)).cloned();
-        known.unwrap_or_else(|| format!("strategy {source}"))
+        let is_own = !self.strategies.is_empty() && usize::from(source) == self.strategies.len();
+        known.unwrap_or_else(|| {
+            // The row after the last strategy holds what operators ordered themselves.
+            if is_own { "operators".to_string() } else { format!("strategy {source}") }
+        })
     }
 
-    fn price(&self, event: &Event) -> String {
+    pub(crate) fn price(&self, event: &Event) -> String {
         let table = self.instruments.as_ref();
         match table.and_then(|table| table.get(event.instrument)) {
             Some(instrument) => format_scaled(event.price, instrument.price_scale),
@@ -112,7 +118,7 @@ impl Names {
         }
     }
 
-    fn quantity(&self, event: &Event) -> String {
+    pub(crate) fn quantity(&self, event: &Event) -> String {
         let table = self.instruments.as_ref();
         match table.and_then(|table| table.get(event.instrument)) {
             Some(instrument) => format_scaled(event.quantity, instrument.quantity_scale),
@@ -121,7 +127,7 @@ impl Names {
     }
 
     /// `sell 0.5 @ 61824.01`
-    fn deal(&self, event: &Event) -> String {
+    pub(crate) fn deal(&self, event: &Event) -> String {
         format!("{} {} @ {}", event.side().name(), self.quantity(event), self.price(event))
     }
 
@@ -174,10 +180,9 @@ impl Names {
                 };
                 format!("fee {fee}, execution {}", event.id)
             }
-            Kind::COMMAND => {
-                let code = CommandCode::from_code(event.code).map_or("unknown", CommandCode::name);
-                format!("operator says {code} (target {})", event.tag)
-            }
+            Kind::COMMAND => control::command(event, &|source| self.strategy(source), &|index| {
+                self.symbol(index)
+            }),
             Kind::SESSION_START | Kind::SESSION_END => format!("session {}", event.id),
             Kind::TEXT => {
                 String::from_utf8_lossy(engine::event::session::text_chunk(event)).into_owned()
@@ -385,7 +390,10 @@ impl Names {
             Kind::LOCK | Kind::SEND_PULL | Kind::BASELINE | Kind::DIFFERENCE => {
                 self.agreement(event)
             }
-            _ => format!("{event:?}"),
+            _ => {
+                control::words(event, &|source| self.strategy(source), &|index| self.symbol(index))
+                    .unwrap_or_else(|| format!("{event:?}"))
+            }
         }
     }
 }

@@ -10,11 +10,15 @@
 //! ```
 //! Without `[wire]` one thread, tw-market, holds the generated market and the paper venue.
 
+mod alarms;
 mod audit;
 mod beside;
-mod connected;
+pub(crate) mod connected;
 mod exchange;
-mod local_venue;
+pub(crate) mod guarded;
+pub(crate) mod local_venue;
+pub(crate) mod operator;
+mod rotation;
 mod snapshots;
 mod supervisor;
 mod wire_world;
@@ -30,15 +34,15 @@ use clap::Args;
 use config::Config;
 use engine::border::{self, InboundProducer};
 use engine::clock::Clock;
-use engine::event::Mode;
+use engine::event::{BreakerState, Mode};
 use engine::idle::{IdlePolicy, Idler};
 use engine::pipeline::Pipeline;
 use engine::pipeline::core_thread::{Core, CoreSettings};
 use engine::risk::RiskState;
-use engine::stats::{Identity, StatsWriter};
+use engine::stats::{Identity, KillFlag, StatsWriter};
 use paper::{PaperConfig, PaperVenue};
 
-use crate::{compose, doctor, report, session};
+use crate::{compose, doctor, preflight, report, session};
 
 use exchange::Exchange;
 use snapshots::Snapshots;
@@ -100,31 +104,40 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let (mut config, origin) = session::read_config(args.config.as_deref(), &args.profile)?;
     override_config(&mut config, args)?;
     let text = config.to_toml();
-    let config = Config::parse(&text, &origin)?;
+    let mut config = Config::parse(&text, &origin)?;
     let mode = config.mode(&origin)?;
     check_runnable(&config, &origin, mode)?;
     let dir = args.data_dir.clone().unwrap_or_else(crate::stat::default_data_dir);
+    if mode == Mode::Live {
+        for line in preflight::gate(&mut config, &origin, &dir, &Clock::new())? {
+            eprintln!("live: {line}");
+        }
+    }
     start(args, &config, &origin, mode, &dir)
 }
 
 fn check_runnable(config: &Config, origin: &str, mode: Mode) -> anyhow::Result<()> {
-    if mode == Mode::Live || mode == Mode::Backtest {
-        let name = mode.name();
+    if mode == Mode::Backtest {
         return Err(anyhow!(
-            "{origin}: engine.mode = \"{name}\" cannot be run: this version runs paper and dry-run; live \
-             trading needs a preflight that it does not have yet"
+            "{origin}: engine.mode = \"backtest\" cannot be run: it is for `tickwheel backtest`"
         ));
     }
     match &config.wire {
+        None if mode == Mode::Live => {
+            Err(anyhow!("{origin}: engine.mode = \"live\" without [wire]: there is no venue"))
+        }
         None if config.market.instrument.is_empty() => Err(anyhow!(
             "{origin}: neither [wire] nor [[market.instrument]]: there is no market to run on"
         )),
+        Some(wire) if wire.network == "local" && mode == Mode::Live => Err(anyhow!(
+            "{origin}: engine.mode = \"live\" with wire.network = \"local\": the local venue is for paper"
+        )),
         Some(wire)
-            if matches!(wire.network.as_str(), "us" | "production") && mode != Mode::DryRun =>
+            if matches!(wire.network.as_str(), "us" | "production") && mode == Mode::Paper =>
         {
             Err(anyhow!(
-                "{origin}: wire.network = \"{}\" is real money: this version goes there with \
-                 engine.mode = \"dry-run\" (or --dry-run) only",
+                "{origin}: wire.network = \"{}\" is real money: engine.mode is \"dry-run\" there (as it is \
+                 where none is named), or \"live\" after a preflight",
                 wire.network
             ))
         }
@@ -132,18 +145,30 @@ fn check_runnable(config: &Config, origin: &str, mode: Mode) -> anyhow::Result<(
     }
 }
 
+/// Another venue than the configured one.
+pub(crate) fn point_at(
+    config: &mut Config,
+    url: &str,
+    key_file: Option<&String>,
+) -> anyhow::Result<()> {
+    let urls = connected::urls_of(url)?;
+    let wire = config.wire.as_mut().ok_or_else(|| {
+        anyhow!(
+            "--venue-url: the configuration has no [wire], its market is generated in the process"
+        )
+    })?;
+    wire.network = "url".to_string();
+    (wire.rest_url, wire.stream_url, wire.ws_api_url) =
+        (Some(urls.rest), Some(urls.stream), Some(urls.ws_api));
+    if key_file.is_some() {
+        wire.key_file = key_file.cloned();
+    }
+    Ok(())
+}
+
 fn override_config(config: &mut Config, args: &RunArgs) -> anyhow::Result<()> {
     if let Some(url) = &args.venue_url {
-        let urls = connected::urls_of(url)?;
-        let wire = config.wire.as_mut().ok_or_else(|| {
-            anyhow!("--venue-url: the configuration has no [wire], its market is generated in the process")
-        })?;
-        wire.network = "url".to_string();
-        (wire.rest_url, wire.stream_url, wire.ws_api_url) =
-            (Some(urls.rest), Some(urls.stream), Some(urls.ws_api));
-        if args.key_file.is_some() {
-            wire.key_file.clone_from(&args.key_file);
-        }
+        point_at(config, url, args.key_file.as_ref())?;
     }
     if let Some(wire) = &mut config.wire {
         if let Some(seed) = args.seed {
@@ -179,6 +204,7 @@ fn start(
     let clock = Clock::new();
     let journal_dir = dir.join("journal");
     let (idle, pin, idle_why) = placement(config);
+    guarded::wait_for_guard(dir, &clock);
     // The venue first: without it there is no session to open, and nothing to take back.
     let connected = match &config.wire {
         Some(wire) => Some(connected::Connected::find(wire, config, origin, dir, &clock)?),
@@ -199,10 +225,19 @@ fn start(
     if !args.json {
         print_start(config, dir, &opened, &format!("{} ({idle_why})", idle.name()), pin);
     }
+    if let Some(connected) = &connected {
+        guarded::write_session(connected, (config, mode), dir, clock.now_ns())?;
+    }
     let stats = stats_file(config, mode, (dir, &journal_dir), clock.now_ns())?;
+    let guard = match &connected {
+        Some(connected) if starts_guard(config, mode) => {
+            Some(guarded::GuardProcess::start(connected, dir, &clock)?)
+        }
+        Some(_) | None => None,
+    };
     let idler = Idler::new(idle);
     let size = |value: u32| usize::try_from(value).expect("32 bits fit a usize");
-    let (producer, inbound, inbound_depth) = border::inbound(
+    let (mut producer, inbound, inbound_depth) = border::inbound(
         size(config.engine.inbound_slots),
         opened.pipeline.instruments().count(),
         idler.waker(),
@@ -212,11 +247,17 @@ fn start(
     if let Some(connected) = connected.as_ref().filter(|_| !args.json) {
         println!("venue: {}", connected.describe());
     }
+    for words in guarded::journal_untold(dir, &mut producer, clock.now_ns()) {
+        if !args.json {
+            println!("guard: {words}");
+        }
+    }
     let now = (idle, clock.now_ns());
-    let world = world(connected, (config, origin, mode), &opened.pipeline, now)?;
+    let mut world = world(connected, (config, origin, mode), &opened.pipeline, now)?;
     let baseline = supervisor::Baseline::of(&opened.pipeline);
     let edges = (&producer, &clock, &stats);
-    let beside = beside_jobs(config, mode, (dir, &journal_dir), &opened, edges)?;
+    let mut beside = beside_jobs(config, mode, (dir, &journal_dir), &opened, edges)?;
+    beside.extend(world.take_rotation());
     opened.start(clock.now_ns(), &mut outbound)?;
     let abandon = Arc::new(AtomicBool::new(false));
     let core = Core {
@@ -230,6 +271,7 @@ fn start(
         clock: clock.clone(),
         idler,
         settings: CoreSettings { pin, ..CoreSettings::default() },
+        kill_flag: Some(KillFlag::create_in(dir)?),
         abandon: Arc::clone(&abandon),
     };
     let plan = Plan {
@@ -243,7 +285,7 @@ fn start(
         session: opened.manifest.session,
         journal: core.recorder.writer().watch(),
     };
-    let parts = Parts { core, world, requests, producer, snapshots, beside };
+    let parts = Parts { core, world, requests, producer, snapshots, guard, beside };
     Supervisor::start(plan, parts, clock)?.watch()
 }
 
@@ -262,11 +304,17 @@ fn beside_jobs(
         mode,
         session: opened.manifest.session,
         first_sequence: opened.pipeline.head() + 1,
+        pipeline: &opened.pipeline,
         producer,
         clock,
         stats: &stats.handle(),
         stats_path: stats.path(),
     })
+}
+
+/// In dry-run nothing is sent, so nothing must be cancelled.
+fn starts_guard(config: &Config, mode: Mode) -> bool {
+    mode != Mode::DryRun && config.guard.as_ref().is_some_and(|guard| guard.start)
 }
 
 fn stats_file(
@@ -351,6 +399,7 @@ fn print_start(
             state.name()
         );
     }
+    print_held(&opened.pipeline);
     if 0 < continued.completed_count {
         println!(
             "recovery: {} decisions completed the cascade that was cut off",
@@ -362,6 +411,29 @@ fn print_start(
     }
     for skipped in &continued.snapshots_skipped {
         println!("recovery: not used: {skipped}");
+    }
+}
+
+/// Scopes that an earlier session left tripped, paused or killed, and what lifts each.
+fn print_held(pipeline: &Pipeline) {
+    let held = pipeline.control().scopes().filter(|scope| scope.state != BreakerState::Normal);
+    for scope in held {
+        let lifts = if scope.is_latched {
+            "tickwheel ctl rearm (docs/runbooks/kill.md)"
+        } else if scope.state == BreakerState::Killed {
+            "nothing: its positions are being closed, then it goes on"
+        } else if scope.is_paused {
+            "tickwheel ctl resume"
+        } else {
+            "tickwheel ctl approve, then the quiet period (docs/runbooks/breaker-tripped.md)"
+        };
+        println!(
+            "{} is {} since an earlier session ({}, trip {}); what lifts it: {lifts}",
+            scope.scope,
+            scope.state.name(),
+            scope.reason.name(),
+            scope.trip
+        );
     }
 }
 

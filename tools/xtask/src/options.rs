@@ -8,6 +8,8 @@ use crate::steps::{STEPS, Step};
 pub(crate) const HELP: &str = "\
 usage: cargo xtask ci [--only STEP,..] [--skip STEP,..] [--full] [--keep-going]
        cargo xtask ci --list
+       cargo xtask secrets [--history] [--staged]
+       cargo xtask controls [--out FILE]
        cargo xtask clients [CASE..] [--list] [--seed N]    (needs python3 with pip and venv)";
 
 /// A command line.
@@ -19,8 +21,12 @@ pub(crate) enum Command {
     List,
     /// Run steps.
     Ci(Selection),
+    /// Run the tests that prove controls, and keep their results.
+    Controls(Vec<String>),
     /// Let other people's clients trade against the venue; the words are for `tests/clients/main.py`.
     Clients(Vec<String>),
+    /// Look for secrets; the words are for that command.
+    Secrets(Vec<String>),
 }
 
 /// Which steps to run, and what to do at a failure.
@@ -49,10 +55,15 @@ pub(crate) fn parse(arguments: &[String]) -> anyhow::Result<Command> {
     let Some((first, rest)) = arguments.split_first() else { return Ok(Command::Help) };
     match first.as_str() {
         "ci" => {}
+        "controls" => return Ok(Command::Controls(rest.to_vec())),
         "clients" if rest.iter().any(|word| word == "--help" || word == "-h") => {
             return Ok(Command::Help);
         }
         "clients" => return Ok(Command::Clients(rest.to_vec())),
+        "secrets" if rest.iter().any(|word| word == "--help" || word == "-h") => {
+            return Ok(Command::Help);
+        }
+        "secrets" => return Ok(Command::Secrets(rest.to_vec())),
         "help" | "--help" | "-h" => return Ok(Command::Help),
         other => bail!("unknown command: {other}"),
     }
@@ -103,7 +114,9 @@ mod tests {
             }
             Ok(Command::Help) => "help".to_string(),
             Ok(Command::List) => "list".to_string(),
+            Ok(Command::Controls(words)) => format!("controls {}", words.join(" ")),
             Ok(Command::Clients(words)) => format!("clients {}", words.join(" ")),
+            Ok(Command::Secrets(words)) => format!("secrets {}", words.join(" ")),
             Err(error) => error.to_string(),
         };
         assert!(found.starts_with(expected), "{line}: {found}");
@@ -116,13 +129,16 @@ mod tests {
         check("ci --only clippy", "clippy");
         check("ci --only fuzz,fmt", "fmt fuzz");
         check("ci --only checked", "checked");
-        check("ci --skip test", "fmt clippy no-assertions doc");
+        check("ci --skip test", "fmt secrets clippy no-assertions doc");
         check("ci --only fmt --skip fmt", "no step is left");
         check("ci --only clipy", "unknown step: clipy");
         check("ci --only", "names of steps are missing");
         check("clients", "clients ");
         check("clients ccxt.book --seed 7", "clients ccxt.book --seed 7");
+        check("controls --out x.jsonl", "controls --out x.jsonl");
         check("clients --help", "help");
+        check("secrets --history", "secrets --history");
+        check("secrets -h", "help");
         check("cii", "unknown command: cii");
         check("ci fast", "unknown argument: fast");
     }

@@ -27,6 +27,7 @@ impl Step {
 /// `--package` cargo would choose other features for the dependencies and build them once more.
 pub(crate) const STEPS: &[Step] = &[
     Step::new("fmt", "the sources are formatted", &["fmt", "--all", "--check"]),
+    Step::new("secrets", "no key, token or password in the tree", &["xtask", "secrets"]),
     Step::new(
         "clippy",
         "no warning in any target",

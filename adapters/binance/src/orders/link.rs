@@ -28,7 +28,7 @@ use wire::session::{
 use crate::answer::LimitKind;
 use crate::feed::FrameTap;
 use crate::orders::config::Rules;
-use crate::orders::machine::{Account, Courier, LineId, Machine, Sample, Status};
+use crate::orders::machine::{Account, Courier, LineId, Machine, NewKey, Sample, Status};
 use crate::orders::outbox::Sink;
 
 /// While the engine does not take what we have, the sockets rest for so long at once.
@@ -61,7 +61,7 @@ pub struct OrderLinkConfig {
     pub session: SessionConfig,
     /// REST; `None` for no second way.
     pub rest: Option<Endpoint>,
-    /// Its client; the key's name is added here.
+    /// Its client; the key's name is added to each request.
     pub http: HttpConfig,
     /// From so many waiting events on the sockets are left alone.
     pub outbox_high_count: usize,
@@ -158,6 +158,8 @@ impl Handler for Deaf {
     fn changed(&mut self, _session: SessionId, _event: &SessionEvent) {}
 }
 
+/// Header with the name of the key.
+const KEY_HEADER: &str = "X-MBX-APIKEY";
 /// Name of REST in recordings.
 const REST_NAME: &str = "orders-rest";
 
@@ -166,6 +168,8 @@ struct Wires {
     ws_api: Endpoint,
     session: SessionConfig,
     rest: Option<HttpId>,
+    /// Name of the key, said with every REST request.
+    api_key: String,
     /// Hears every frame.
     tap: Option<Box<dyn FrameTap>>,
     /// By line, for the tap.
@@ -231,7 +235,8 @@ impl Courier for Wires {
     fn rest(&mut self, token: u64, method: &str, target: &str, deadline_ns: u64) -> bool {
         let Some(rest) = self.rest else { return false };
         self.tap_sent(None, target);
-        let request = HttpRequest { token, method, target, headers: &[], body: &[], deadline_ns };
+        let headers = &[(KEY_HEADER, self.api_key.as_str())];
+        let request = HttpRequest { token, method, target, headers, body: &[], deadline_ns };
         match self.poller.request(rest, &request) {
             // As above; whether or not it was taken, its deadline ends it.
             Ok(()) | Err(SendError::Broken) => true,
@@ -272,15 +277,13 @@ impl OrderLink {
     /// A link that connects with its first turns.
     pub fn new(config: OrderLinkConfig, now_ns: u64) -> Result<OrderLink, LinkError> {
         let mut poller = Poller::new()?;
-        let mut http = config.http;
-        http.headers.push(("X-MBX-APIKEY".to_string(), config.account.api_key.clone()));
         let rest = match config.rest {
-            Some(endpoint) => Some(poller.add_http(endpoint, http)?),
+            Some(endpoint) => Some(poller.add_http(endpoint, config.http)?),
             None => None,
         };
         let (ws_api, session) = (config.ws_api, config.session);
-        let (tap, names) = (None, Vec::new());
-        let mut wires = Wires { poller, ws_api, session, rest, tap, names, now_ns };
+        let (tap, names, api_key) = (None, Vec::new(), config.account.api_key.clone());
+        let mut wires = Wires { poller, ws_api, session, rest, api_key, tap, names, now_ns };
         let mut machine =
             Machine::new(config.rules, config.account, config.outbox_high_count, now_ns);
         // Opened here and not by the machine alone, so that a bad configuration is told.
@@ -331,6 +334,12 @@ impl OrderLink {
     /// The rules, for limits that `exchangeInfo` tells.
     pub fn machine_mut(&mut self) -> &mut Machine {
         &mut self.machine
+    }
+
+    /// Signs with another key of the same account from here on; see [`Machine::rekey`].
+    pub fn rekey(&mut self, key: NewKey, now_ns: u64) {
+        self.wires.api_key.clone_from(&key.api_key);
+        self.machine.rekey(key, now_ns, &mut self.wires);
     }
 
     /// One turn: takes requests, waits at most `timeout` for sockets and deadlines, does what is due and

@@ -36,6 +36,7 @@ use crate::orders::window::Window;
 use crate::request::{Method, Place, RequestWriter, Seal};
 use crate::sign::Signer;
 use line::Line;
+pub use line::NewKey;
 use pull::Pull;
 
 /// Nanoseconds in a millisecond.

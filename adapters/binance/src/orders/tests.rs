@@ -1,6 +1,7 @@
 //! A scripted venue: what was sent is read back as JSON, answers and reports are written by hand.
 
 mod cancels;
+mod keys;
 mod links;
 mod pulls;
 mod queries;

@@ -176,13 +176,15 @@ impl Exchange {
             return self.logon(connection, &call);
         }
         if method == Method::SubscribeSigned {
+            let api_key = params.peek("apiKey").unwrap_or_default().to_string();
             params.finish()?;
-            return subscribe(state, call.account()?, false);
+            return subscribe(state, (call.account()?, api_key), false);
         }
         if method == Method::Subscribe {
             params.finish()?;
-            let session = state.session.as_ref().map(|session| session.account);
-            return subscribe(state, session.ok_or_else(super::unknown_key)?, true);
+            let session = state.session.as_ref();
+            let known = session.map(|session| (session.account, session.api_key.clone()));
+            return subscribe(state, known.ok_or_else(super::unknown_key)?, true);
         }
         if method == Method::Unsubscribe {
             return unsubscribe(state, params);
@@ -241,7 +243,7 @@ impl Exchange {
 
 fn subscribe(
     state: &mut Connection,
-    account: usize,
+    (account, api_key): (usize, String),
     is_of_session: bool,
 ) -> Result<String, ApiError> {
     if state.subscriptions.values().any(|subscription| subscription.account == account) {
@@ -254,7 +256,7 @@ fn subscribe(
     }
     let id = state.subscription_count;
     state.subscription_count += 1;
-    state.subscriptions.insert(id, Subscription { account, is_of_session });
+    state.subscriptions.insert(id, Subscription { account, api_key, is_of_session });
     Ok(Object::new().number("subscriptionId", id).end())
 }
 

@@ -63,9 +63,11 @@ impl Report {
 }
 
 /// A subscription to the user data of an account.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Subscription {
     pub(crate) account: usize,
+    /// The key that asked for it.
+    pub(crate) api_key: String,
     /// Made by the session, so that it ends with it.
     pub(crate) is_of_session: bool,
 }

@@ -5,14 +5,20 @@
 //! | `POST /tickwheel/faults` | adds the script of the body; `"on":"time"` without `at_ms` is now |
 //! | `DELETE /tickwheel/faults` | forgets every fault |
 //! | `GET /tickwheel/faults` | how many have fired |
+//! | `POST /tickwheel/keys` | adds a key: `account`, `api_key`, and `secret` or `public_key` (Ed25519, base64) |
+//! | `DELETE /tickwheel/keys` | revokes the key `api_key`; its connections are closed |
 //! | `GET /tickwheel/state` | accounts, orders, fills, books and trades |
 
+use data_encoding::BASE64;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::exchange::{Exchange, RestAnswer, SymbolIndex};
+use crate::config::{ApiKey, KeyKind};
+use crate::exchange::{ConnectionId, Exchange, RestAnswer, SymbolIndex};
 use crate::fault::FaultPlan;
 use crate::money::text;
 use crate::serve::core::Core;
+use crate::serve::peer::Command;
 use crate::serve::requests::HttpRequest;
 
 /// Levels of each side and trades that the state tells.
@@ -30,6 +36,11 @@ pub(crate) fn answer(core: &mut Core, request: &HttpRequest<'_>) -> RestAnswer {
             (200, json!({}))
         }
         ("GET", "/tickwheel/faults") => (200, json!({ "fired": core.faults.fired_count() })),
+        ("POST", "/tickwheel/keys") => match add_key(core, request.body) {
+            Ok(()) => (200, json!({})),
+            Err(error) => (400, json!({ "error": error })),
+        },
+        ("DELETE", "/tickwheel/keys") => revoke_key(core, request.body),
         ("GET", "/tickwheel/state") => (200, state(&core.exchange)),
         (_, _) => (404, json!({ "error": "no such command" })),
     };
@@ -50,6 +61,61 @@ fn add(core: &mut Core, body: &[u8]) -> (u16, Value) {
         }
         Err(error) => (400, json!({ "error": error })),
     }
+}
+
+/// A key as a request tells it. What is wrong with it is told without it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyRequest {
+    account: Option<String>,
+    api_key: String,
+    secret: Option<String>,
+    public_key: Option<String>,
+}
+
+impl KeyRequest {
+    fn read(body: &[u8]) -> Result<KeyRequest, String> {
+        serde_json::from_slice(body).map_err(|error| format!("line {}: no key", error.line()))
+    }
+
+    fn kind(&self) -> Option<KeyKind> {
+        match (&self.secret, &self.public_key) {
+            (Some(secret), None) => Some(KeyKind::Hmac { secret: secret.clone() }),
+            (None, Some(text)) => {
+                let bytes = BASE64.decode(text.as_bytes()).ok()?;
+                Some(KeyKind::Ed25519 { public_key: bytes.try_into().ok()? })
+            }
+            (Some(_) | None, Some(_) | None) => None,
+        }
+    }
+}
+
+fn add_key(core: &mut Core, body: &[u8]) -> Result<(), String> {
+    let request = KeyRequest::read(body)?;
+    let kind = request.kind().ok_or("either secret or public_key (32 bytes in base64)")?;
+    let account = request.account.ok_or("account is missing")?;
+    let key = ApiKey { api_key: request.api_key, kind };
+    core.exchange.add_key(&account, key).map_err(|error| error.to_string())
+}
+
+fn revoke_key(core: &mut Core, body: &[u8]) -> (u16, Value) {
+    let request = match KeyRequest::read(body) {
+        Ok(request) => request,
+        Err(error) => return (400, json!({ "error": error })),
+    };
+    match revoke(core, &request.api_key) {
+        Some(count) => (200, json!({ "closed": count })),
+        None => (404, json!({ "error": "no such key" })),
+    }
+}
+
+/// Revokes a key and closes the connections that lived on it; how many.
+pub(crate) fn revoke(core: &mut Core, api_key: &str) -> Option<usize> {
+    let ended = core.exchange.revoke_key(api_key)?;
+    for ConnectionId(id) in &ended {
+        core.commands.push(Command::Close(*id, 1008, "the key was revoked"));
+    }
+    Some(ended.len())
 }
 
 fn amount(value: i64) -> String {

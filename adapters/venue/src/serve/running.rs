@@ -9,8 +9,10 @@ use engine::clock::Clock;
 use wire::poller::{Stopper, Turn};
 use wire::server::Server;
 
+use crate::config::{ApiKey, ConfigError};
 use crate::exchange::{AccountView, Depth, Exchange, Inspection, SymbolIndex, Trade};
 use crate::fault::{Action, Fault, FaultId};
+use crate::serve::admin;
 use crate::serve::certificates::Certificates;
 use crate::serve::core::Core;
 use crate::serve::service::{Door, lock};
@@ -95,6 +97,16 @@ impl VenueHandle {
         let result = act(&mut core.exchange, now_ns);
         core.settle();
         result
+    }
+
+    /// Gives an account one more key.
+    pub fn add_key(&self, account: &str, key: ApiKey) -> Result<(), ConfigError> {
+        lock(&self.core).exchange.add_key(account, key)
+    }
+
+    /// Takes a key away and closes the connections that lived on it; how many. `None`: no such key.
+    pub fn revoke_key(&self, api_key: &str) -> Option<usize> {
+        admin::revoke(&mut lock(&self.core), api_key)
     }
 
     /// Connections that speak WebSocket: of streams and of the WS API.

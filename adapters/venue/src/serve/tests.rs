@@ -2,6 +2,7 @@
 
 mod client;
 mod faults;
+mod keys;
 mod streams;
 
 use serde_json::Value;

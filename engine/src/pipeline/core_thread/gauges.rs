@@ -55,6 +55,9 @@ impl Gauges {
             stats.set_limit(CounterId::Drawdown, unsigned(account.drawdown_max));
             stats.set_limit(CounterId::NotionalOpen, unsigned(account.gross_notional_max));
         }
+        if let Some(limit) = pipeline.monitor().var_limit_e8() {
+            stats.set_limit(CounterId::Var95, limit.unsigned_abs());
+        }
         let link_count = to_u64(pipeline.reconcile().venues().count());
         stats.set_limit(CounterId::LinksUp, link_count);
         stats.set_limit(CounterId::VenuesLocked, link_count);
@@ -112,6 +115,7 @@ impl Gauges {
             self.rows_ns = now_ns;
             publish_feed(pipeline, stats);
             publish_money(pipeline, stats);
+            publish_monitor(pipeline, stats);
             publish_links(pipeline, stats);
             publish_control(pipeline, stats);
             publish_instruments(pipeline, stats);
@@ -228,6 +232,17 @@ fn publish_money(pipeline: &Pipeline, stats: &StatsWriter) {
         .filter(|order| order.state == crate::event::OrderState::Unknown)
         .count();
     stats.set(CounterId::OrdersUnknown, to_u64(unknown));
+}
+
+fn publish_monitor(pipeline: &Pipeline, stats: &StatsWriter) {
+    let monitor = pipeline.monitor();
+    let Some(figures) = monitor.figures() else { return };
+    stats.set_signed(CounterId::Equity, figures.equity);
+    if let Some(tail) = figures.tail {
+        stats.set_signed(CounterId::Var95, tail.var_95.historical);
+        stats.set_signed(CounterId::Cvar95, tail.cvar_95.historical);
+    }
+    stats.set(CounterId::RiskMode, u64::from(monitor.mode().code()));
 }
 
 fn publish_instruments(pipeline: &Pipeline, stats: &StatsWriter) {

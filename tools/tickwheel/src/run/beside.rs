@@ -18,6 +18,7 @@ use config::Config;
 use engine::border::InboundProducer;
 use engine::clock::Clock;
 use engine::event::Mode;
+use engine::pipeline::Pipeline;
 use engine::pipeline::core_thread::{BEAT_AGE_NS_MAX, panic_message};
 use engine::stats::{Heartbeat, StatsHandle, ThreadState};
 
@@ -44,6 +45,8 @@ pub(crate) struct Context<'a> {
     pub(crate) session: u64,
     /// Sequence of the first record of this session; lies in the future when the threads are made.
     pub(crate) first_sequence: u64,
+    /// The engine as the session before left it.
+    pub(crate) pipeline: &'a Pipeline,
     /// `another()` gives a way into the core.
     pub(crate) producer: &'a InboundProducer,
     /// To be cloned for each thread.
@@ -117,7 +120,12 @@ impl Life {
 
 /// The threads of this session, not yet running. Each module that has one adds a line.
 pub(crate) fn jobs(context: &Context<'_>) -> anyhow::Result<Vec<Job>> {
-    let jobs = [super::audit::job(context)?];
+    let jobs = [
+        super::audit::job(context)?,
+        super::alarms::job(context)?,
+        super::operator::job(context)?,
+        // One line a thread.
+    ];
     Ok(jobs.into_iter().flatten().collect())
 }
 

@@ -8,25 +8,19 @@ use binance::endpoints::{Endpoints, Environment};
 use binance::info::{ExchangeInfo, InfoQuery};
 use binance::sign::Signer;
 use config::Config;
-use config::key::Key;
 use config::wire::WireSection;
 use engine::clock::Clock;
 use engine::instrument::Venue;
 use rustls::ClientConfig;
 use wire::http::HttpConfig;
-use wire::tls::{self, TlsRoots};
 
 use super::local_venue::LocalVenue;
+use super::rotation::Rotation;
+use crate::secrets::{self, Credentials};
 
 /// How long the venue may take for the first question.
 const INFO_WAIT_NS_MAX: u64 = 15_000_000_000;
-
-/// A key that signs.
-#[derive(Debug)]
-pub(crate) struct Credentials {
-    pub(crate) api_key: String,
-    pub(crate) signer: Signer,
-}
+const NS_PER_S: u64 = 1_000_000_000;
 
 /// A venue that answered.
 #[derive(Debug)]
@@ -36,6 +30,8 @@ pub(crate) struct Connected {
     pub(crate) tls: Option<Arc<ClientConfig>>,
     /// `None` in dry-run without a key: market data only.
     pub(crate) credentials: Option<Credentials>,
+    /// How that key is exchanged while it is in use; `None` for the local venue's own.
+    pub(crate) rotation: Option<Rotation>,
     pub(crate) info: ExchangeInfo,
     /// The child, if the venue is ours.
     pub(crate) child: Option<LocalVenue>,
@@ -85,20 +81,27 @@ impl Connected {
             _ => None,
         };
         let endpoints = endpoints_of(wire, child.as_ref(), origin)?;
-        let credentials = credentials_of(wire, child.as_ref())?;
         let ca_file = wire
             .ca_file
             .as_ref()
             .or_else(|| child.as_ref().and_then(|child| child.served.ca_file.as_ref()));
         let uses_tls = endpoints.rest.iter().any(|url| url.starts_with("https://"));
-        let tls = if uses_tls { Some(client_config(ca_file)?) } else { None };
+        let tls =
+            if uses_tls { Some(secrets::client_config(ca_file, "wire.ca_file")?) } else { None };
+        let http = HttpConfig { tls: tls.clone(), ..HttpConfig::default() };
+        let rest = endpoints.rest.first().context("a venue has a REST address")?;
+        let rotation = rotation_of((config, origin), (rest, &http), (dir, clock))?;
+        let credentials = match (&rotation, &child) {
+            (Some(rotation), _) => Some(Credentials::of(&rotation.key, &rotation.uri)?),
+            (None, Some(child)) => Some(credentials_of(child)?),
+            (None, None) => None,
+        };
         let table = config.instruments(origin)?;
         let symbols: Vec<&str> = table.iter().map(|(_, i)| i.symbol.as_str()).collect();
-        let rest = endpoints.rest.first().context("a venue has a REST address")?;
         let query = InfoQuery {
             venue: Venue::BinanceSpot,
             rest_url: rest,
-            http: HttpConfig { tls: tls.clone(), ..HttpConfig::default() },
+            http,
             symbols: &symbols,
             timeout_ns_max: INFO_WAIT_NS_MAX,
         };
@@ -114,7 +117,7 @@ impl Connected {
             ));
         }
         let network = wire.network.clone();
-        Ok(Connected { endpoints, tls, credentials, info, child, network })
+        Ok(Connected { endpoints, tls, credentials, rotation, info, child, network })
     }
 
     /// For the session's manifest.
@@ -132,7 +135,19 @@ impl Connected {
     }
 }
 
-fn endpoints_of(
+/// Where a configured venue answers REST; a venue that is started with the session has no address before.
+pub(crate) fn rest_url(wire: &WireSection, origin: &str) -> anyhow::Result<String> {
+    if wire.network == "local" {
+        return Err(anyhow!(
+            "{origin}: the local venue is started with the session, with keys of its own"
+        ));
+    }
+    let endpoints = endpoints_of(wire, None, origin)?;
+    endpoints.rest.into_iter().next().context("a venue has a REST address")
+}
+
+/// Where the venue of a configuration is.
+pub(crate) fn endpoints_of(
     wire: &WireSection,
     child: Option<&LocalVenue>,
     origin: &str,
@@ -158,30 +173,34 @@ fn endpoints_of(
     Ok(Endpoints::of(Venue::BinanceSpot, environment)?)
 }
 
-fn credentials_of(
-    wire: &WireSection,
-    child: Option<&LocalVenue>,
-) -> anyhow::Result<Option<Credentials>> {
-    if let Some(path) = &wire.key_file {
-        let key = Key::read(Path::new(path))?;
-        let signer = match (&key.secret, &key.private_key) {
-            (Some(secret), _) => Signer::hmac(secret),
-            (None, Some(pem)) => Signer::ed25519(pem),
-            (None, None) => return Err(anyhow!("key file {path}: holds no secret")),
-        };
-        let signer = signer.with_context(|| format!("key file {path}"))?;
-        return Ok(Some(Credentials { api_key: key.api_key, signer }));
-    }
-    let Some(child) = child else { return Ok(None) };
-    let account = child.served.accounts.first().context("the local venue has no account")?;
-    let signer = Signer::hmac(&account.secret).context("key of the local venue")?;
-    Ok(Some(Credentials { api_key: account.api_key.clone(), signer }))
+/// The key that the configuration names, fetched, with what is needed to exchange it.
+fn rotation_of(
+    (config, origin): (&Config, &str),
+    (rest_url, http): (&str, &HttpConfig),
+    (dir, clock): (&Path, &Clock),
+) -> anyhow::Result<Option<Rotation>> {
+    let Some(uri) = secrets::key_uri(config).with_context(|| origin.to_string())? else {
+        return Ok(None);
+    };
+    let mut store = secrets::store(config, config.mode(origin)?, clock)?;
+    let key = secrets::fetch_key(&mut store, &uri)?;
+    let ttl_s = config.secrets.clone().unwrap_or_default().ttl_s;
+    Ok(Some(Rotation {
+        store,
+        uri,
+        key,
+        dir: dir.to_path_buf(),
+        interval_ns: u64::from(ttl_s) * NS_PER_S,
+        rest_url: rest_url.to_string(),
+        http: http.clone(),
+    }))
 }
 
-fn client_config(ca_file: Option<&String>) -> anyhow::Result<Arc<ClientConfig>> {
-    let Some(path) = ca_file else { return Ok(tls::client_config(TlsRoots::WebPki)?) };
-    let pem = std::fs::read(path).with_context(|| format!("read wire.ca_file {path}"))?;
-    tls::client_config(TlsRoots::Pem(&pem)).with_context(|| format!("wire.ca_file {path}"))
+/// The key of a venue of ours.
+fn credentials_of(child: &LocalVenue) -> anyhow::Result<Credentials> {
+    let account = child.served.accounts.first().context("the local venue has no account")?;
+    let signer = Signer::hmac(account.secret.expose()).context("key of the local venue")?;
+    Ok(Credentials { api_key: account.api_key.clone(), signer })
 }
 
 #[cfg(test)]

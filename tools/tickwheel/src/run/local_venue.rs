@@ -1,14 +1,16 @@
 //! The local venue as a child process: started, asked where it listens, ended with the session.
 
 use std::io::{BufRead as _, BufReader};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use config::wire::LocalSection;
-use serde::Deserialize;
+use secret::Secret;
+use serde::{Deserialize, Deserializer};
 
 /// How long the venue may take until it serves.
 const START_WAIT: Duration = Duration::from_secs(20);
@@ -19,13 +21,18 @@ const END_WAIT_MS_MAX: u32 = 3_000;
 #[derive(Clone, Deserialize)]
 pub(crate) struct Account {
     pub(crate) api_key: String,
-    pub(crate) secret: String,
+    #[serde(deserialize_with = "hidden")]
+    pub(crate) secret: Arc<Secret>,
 }
 
 impl std::fmt::Debug for Account {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Account").field("api_key", &self.api_key).finish_non_exhaustive()
     }
+}
+
+fn hidden<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Secret>, D::Error> {
+    String::deserialize(from).map(|text| Arc::new(Secret::new(text)))
 }
 
 /// The line that `tickwheel venue --json` prints when it serves.
@@ -76,9 +83,17 @@ impl LocalVenue {
         let stdout = child.stdout.take().context("the output of the local venue")?;
         let line =
             first_line(stdout).with_context(|| format!("the local venue in {}", dir.display()))?;
-        let served = serde_json::from_str(&line)
-            .with_context(|| format!("the local venue says: {}", line.trim_end()))?;
+        // The line holds keys: where it is not what is expected, it is not repeated.
+        let served = serde_json::from_str(&line).map_err(|error| {
+            anyhow!("the local venue says where it serves otherwise: column {}", error.column())
+        })?;
         Ok(LocalVenue { child, stdin, served })
+    }
+
+    /// Its input once more: the venue serves as long as anybody holds it.
+    pub(crate) fn hold(&self) -> anyhow::Result<OwnedFd> {
+        let input = self.stdin.as_ref().context("the input of the local venue")?;
+        input.as_fd().try_clone_to_owned().context("hold the input of the local venue")
     }
 
     /// In words, if it ended though nobody told it to.

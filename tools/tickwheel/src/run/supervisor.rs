@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use engine::border::{InboundProducer, OutboundConsumer};
 use engine::clock::Clock;
-use engine::event::{CommandCode, Event, session as events};
+use engine::event::{CommandCode, Event, TripReason, session as events};
 use engine::money::Money;
 use engine::pipeline::Pipeline;
 use engine::pipeline::core_thread::{BEAT_AGE_NS_MAX, Core, CoreEnd, Ending};
@@ -19,9 +19,10 @@ use engine::stats::{
     CounterId, Heartbeat, HopId, RunState, Snapshot, StatsHandle, StatsReader, ThreadState,
 };
 use serde_json::json;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 use super::beside::{Beside, Job};
+use super::guarded::GuardProcess;
 use super::snapshots::Snapshots;
 use super::world::{Control, Start, Worker, World};
 use crate::report::{self, SessionReport, count};
@@ -39,6 +40,8 @@ const END_WAIT_NS_MAX: u64 = 10_000_000_000;
 const SUPERVISOR_SOURCE: u16 = 0;
 /// Number of the journal helper in `THREAD_DEAD` commands.
 const THREAD_JOURNAL: u32 = 2;
+/// Kind in the error log of the stats file.
+const ERROR_GUARD: u32 = 3;
 /// Number of the local venue in `THREAD_DEAD` commands.
 const THREAD_VENUE: u32 = 5;
 
@@ -87,6 +90,7 @@ pub(crate) struct Parts {
     pub(crate) requests: OutboundConsumer,
     pub(crate) producer: InboundProducer,
     pub(crate) snapshots: Snapshots,
+    pub(crate) guard: Option<GuardProcess>,
     /// Threads beside the engine.
     pub(crate) beside: Vec<Job>,
 }
@@ -101,11 +105,14 @@ pub(crate) struct Supervisor {
     abandon: Arc<AtomicBool>,
     producer: InboundProducer,
     snapshots: Snapshots,
+    guard: Option<GuardProcess>,
     beside: Beside,
     clock: Clock,
     stats: StatsHandle,
     reader: StatsReader,
     signal: Arc<AtomicBool>,
+    /// SIGUSR1 came: kill, and go on.
+    kill_signal: Arc<AtomicBool>,
     start_ns: u64,
     summary: Summary,
     snapshot_lost: bool,
@@ -134,7 +141,7 @@ struct Summary {
 impl Supervisor {
     /// Starts the core thread and those that bring it the world.
     pub(crate) fn start(plan: Plan, parts: Parts, clock: Clock) -> anyhow::Result<Supervisor> {
-        let Parts { core, world, requests, producer, snapshots, beside } = parts;
+        let Parts { core, world, requests, producer, snapshots, guard, beside } = parts;
         let signal = Arc::new(AtomicBool::new(false));
         for number in [SIGINT, SIGTERM, SIGHUP] {
             // The second signal of a kind ends the process at once: an operator can always leave.
@@ -142,6 +149,9 @@ impl Supervisor {
                 .context("watch signals")?;
             signal_hook::flag::register(number, Arc::clone(&signal)).context("watch signals")?;
         }
+        let kill_signal = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(SIGUSR1, Arc::clone(&kill_signal))
+            .context("watch the kill signal")?;
         let start_ns = clock.now_ns();
         let stats = core.stats.handle();
         core.stats.set_state(RunState::Running, start_ns);
@@ -177,11 +187,13 @@ impl Supervisor {
             abandon,
             producer,
             snapshots,
+            guard,
             beside,
             clock,
             stats,
             reader,
             signal,
+            kill_signal,
             start_ns,
             summary,
             snapshot_lost: false,
@@ -219,6 +231,9 @@ impl Supervisor {
                 self.summarise(now_ns);
             }
             self.beat_neighbours(now_ns);
+            if self.kill_signal.swap(false, Ordering::AcqRel) {
+                self.kill_by_signal(now_ns);
+            }
             if let Some(dead) = self.find_dead() {
                 failure = Some(dead);
                 break;
@@ -236,6 +251,17 @@ impl Supervisor {
             }
         }
         self.end(failure)
+    }
+
+    /// A kill does not end the run: what is open is cancelled and closed, and somebody looks at it.
+    fn kill_by_signal(&mut self, now_ns: u64) {
+        let mut kill = events::command(CommandCode::Kill, 0);
+        kill.price = i64::from(TripReason::Signal.code());
+        kill.quantity = 1;
+        let is_heard = self.insist(supervisor_event(kill, now_ns));
+        let what = if is_heard { "everything is killed" } else { "the core does not hear it" };
+        self.stats.error(4, now_ns, format_args!("SIGUSR1: {what}"));
+        eprintln!("\nSIGUSR1: {what} (docs/runbooks/kill.md)");
     }
 
     fn beat_neighbours(&mut self, now_ns: u64) {
@@ -274,26 +300,24 @@ impl Supervisor {
             self.tell_dead(THREAD_VENUE);
             return Some(lost);
         }
+        if let Some(lost) = self.guard.as_mut().and_then(GuardProcess::lost) {
+            // Trading without a guard is the operator's decision, not a surprise: it is said, once.
+            self.guard = None;
+            let now_ns = self.clock.now_ns();
+            self.stats.error(
+                ERROR_GUARD,
+                now_ns,
+                format_args!("{lost}: nobody guards this engine"),
+            );
+            eprintln!("\n{lost}: nobody guards this engine; start `tickwheel guard`");
+        }
         if self.plan.journal.status().helper == journal::HelperState::Dead {
             self.tell_dead(THREAD_JOURNAL);
             return Some(
                 "the journal's helper thread is dead: nothing is synced any more".to_string(),
             );
         }
-        if self.snapshots.has_ended() && !self.snapshot_lost {
-            // The engine goes on: the next start replays more.
-            self.snapshot_lost = true;
-            if let Some(heartbeat) = &self.neighbours.snapshot {
-                heartbeat.set_state(ThreadState::Dead, self.clock.now_ns());
-            }
-            let now_ns = self.clock.now_ns();
-            self.stats.error(
-                1,
-                now_ns,
-                format_args!("the snapshot thread ended; the engine goes on"),
-            );
-            eprintln!("\nthe snapshot thread ended: no more snapshots, the engine goes on");
-        }
+        self.tell_lost_snapshots();
         if let Some(dead) = self.beside.find_dead() {
             return Some(dead);
         }
@@ -323,6 +347,21 @@ impl Supervisor {
             }
         }
         None
+    }
+
+    /// Says once that the snapshot thread is gone. The engine goes on: the next start replays more.
+    fn tell_lost_snapshots(&mut self) {
+        if !self.snapshots.has_ended() || self.snapshot_lost {
+            return;
+        }
+        self.snapshot_lost = true;
+        let now_ns = self.clock.now_ns();
+        if let Some(heartbeat) = &self.neighbours.snapshot {
+            heartbeat.set_state(ThreadState::Dead, now_ns);
+        }
+        let text = "the snapshot thread ended; the engine goes on";
+        self.stats.error(1, now_ns, format_args!("{text}"));
+        eprintln!("\nthe snapshot thread ended: no more snapshots, the engine goes on");
     }
 
     /// Says once that balances differ, or takes the venue's side if the operator said so at the start.
@@ -421,6 +460,11 @@ impl Supervisor {
             }
         }
         self.control.stop.store(true, Ordering::Release);
+        let is_orderly = failure.is_none() && cancelled;
+        if let Some(guard) = self.guard.take().filter(|_| is_orderly) {
+            // Before the venue: the guard holds it open.
+            guard.dismiss();
+        }
         let end = self.core.join().map_err(|_| anyhow!("the core thread died outside its loop"))?;
         for worker in self.workers {
             if let Err(text) = worker.join() {

@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -15,7 +16,7 @@ use binance::feed::{FeedLink, FeedLinkConfig, FeedPolicy, FrameTap, SegmentTap, 
 use binance::info::{ExchangeInfo, RateLimitKind};
 use binance::orders::config::{Rules, listings};
 use binance::orders::link::{OrderLink, OrderLinkConfig, Requests};
-use binance::orders::machine::Account;
+use binance::orders::machine::{Account, NewKey};
 use binance::orders::outbox::Sink;
 use binance::request::SelfTrade;
 use config::Config;
@@ -34,9 +35,12 @@ use wire::poller::Turn;
 use wire::segments::{SegmentConfig, SegmentRecorder};
 use wire::session::SessionConfig;
 
-use super::connected::{Connected, Credentials};
+use super::beside::Job;
+use super::connected::Connected;
 use super::local_venue::LocalVenue;
+use super::rotation::Rotation;
 use super::world::{Control, Start, Worker, spawn};
+use crate::secrets::Credentials;
 
 /// `source` of market events.
 pub(crate) const FEED_SOURCE: u16 = 1;
@@ -65,6 +69,9 @@ pub(crate) struct WireWorld {
     /// `None` where nothing can be signed: market data only.
     orders: Option<OrderLink>,
     child: Option<LocalVenue>,
+    /// The thread that looks for another key, until it is taken, and where its keys come out.
+    rotation: Option<Job>,
+    keys: Option<Receiver<NewKey>>,
     spins: bool,
 }
 
@@ -78,7 +85,8 @@ impl WireWorld {
         let wire = config.wire.as_ref().context("the configuration has [wire]")?;
         let table = pipeline.instruments();
         let feed = feed_link(&connected, wire, config, table)?;
-        let Connected { endpoints, tls, credentials, info, child, .. } = connected;
+        let Connected { endpoints, tls, credentials, rotation, info, child, .. } = connected;
+        let (rotation, keys) = rotation.map(Rotation::job).unzip();
         let limits = limits(&info);
         let orders = match credentials {
             Some(credentials) => {
@@ -106,11 +114,17 @@ impl WireWorld {
             }
             None => None,
         };
-        Ok(WireWorld { feed, orders, child, spins: idle == IdlePolicy::Spin })
+        let spins = idle == IdlePolicy::Spin;
+        Ok(WireWorld { feed, orders, child, rotation, keys, spins })
+    }
+
+    /// The thread that looks for another key of the venue; once.
+    pub(crate) fn take_rotation(&mut self) -> Option<Job> {
+        self.rotation.take()
     }
 
     pub(crate) fn start(self, start: Start<'_>) -> anyhow::Result<Vec<Worker>> {
-        let WireWorld { feed, orders, child, spins } = self;
+        let WireWorld { feed, orders, child, keys, spins, .. } = self;
         let feed = feed.with_stats(start.stats.clone());
         let hands = |start: &Start<'_>| Hands {
             control: Arc::clone(start.control),
@@ -124,7 +138,7 @@ impl WireWorld {
         let (orders_hands, producer) = (hands(&start), Inbound(start.producer.another()));
         let requests = Outbound { ring: start.requests, stats: start.stats.clone() };
         let thread =
-            spawn("orders", move || run_orders(orders, requests, producer, &orders_hands))?;
+            spawn("orders", move || run_orders((orders, keys), requests, producer, &orders_hands))?;
         workers.push(Worker { name: "orders", number: THREAD_ORDERS, thread, child: None });
         Ok(workers)
     }
@@ -191,15 +205,14 @@ impl Sink for Inbound {
 }
 
 fn run_orders(
-    link: Option<OrderLink>,
+    (mut link, keys): (Option<OrderLink>, Option<Receiver<NewKey>>),
     mut requests: Outbound,
     mut producer: Inbound,
     hands: &Hands,
 ) {
     let Hands { control, clock, stats, spins } = hands;
     let heartbeat = stats.register_thread("orders", BEAT_AGE_NS_MAX, None, clock.now_ns());
-    let mut link = link;
-    let mut watch = Watch::default();
+    let mut watch = Watch { keys, ..Watch::default() };
     link = link.map(|link| link.with_stats(stats.clone()));
     if let Some(link) = link.as_ref().filter(|_| !spins) {
         let alarm = link.alarm();
@@ -238,19 +251,24 @@ fn run_orders(
     }
 }
 
-/// Tells changes of the order link in words, once each.
+/// Looks at the order link now and then: tells changes of it in words, once each, and hands it a new key.
 #[derive(Debug, Default)]
 struct Watch {
     next_ns: u64,
     error: Option<String>,
+    keys: Option<Receiver<NewKey>>,
 }
 
 impl Watch {
-    fn look(&mut self, link: &OrderLink, now_ns: u64, stats: &StatsHandle) {
+    fn look(&mut self, link: &mut OrderLink, now_ns: u64, stats: &StatsHandle) {
         if now_ns < self.next_ns {
             return;
         }
         self.next_ns = now_ns + WATCH_INTERVAL_NS;
+        // Without its thread there is never another one.
+        if let Some(Ok(key)) = self.keys.as_ref().map(Receiver::try_recv) {
+            link.rekey(key, now_ns);
+        }
         let status = link.status();
         if status.error != self.error {
             if let Some(error) = &status.error {

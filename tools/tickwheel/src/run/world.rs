@@ -70,6 +70,14 @@ pub(crate) enum World {
 }
 
 impl World {
+    /// The thread that looks for another key of the venue; once.
+    pub(crate) fn take_rotation(&mut self) -> Option<super::beside::Job> {
+        match self {
+            World::Wire(wire) => wire.take_rotation(),
+            World::Generated(_) => None,
+        }
+    }
+
     pub(crate) fn start(self, start: Start<'_>) -> anyhow::Result<Vec<Worker>> {
         match self {
             World::Generated(exchange) => {

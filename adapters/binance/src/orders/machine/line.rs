@@ -12,6 +12,7 @@ use engine::event::LinkCode;
 
 use super::answers::Outcome;
 use super::{Ask, Courier, LineId, Machine};
+use crate::sign::Signer;
 
 /// Where a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +37,39 @@ pub(super) struct Line {
     renew_at_ns: u64,
 }
 
+/// A key that takes the place of another one, of the same account.
+pub struct NewKey {
+    /// What signs from now on.
+    pub signer: Signer,
+    /// Its name at the venue.
+    pub api_key: String,
+}
+
+impl std::fmt::Debug for NewKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewKey").finish_non_exhaustive()
+    }
+}
+
 impl Machine {
+    /// Signs with another key from here on. What is on its way keeps its signature and is answered. A connection
+    /// that is up was subscribed, and perhaps logged on, with the old key: another is brought up beside it with
+    /// the new one, so that the old key can be revoked without a gap. One that was about to say the old key
+    /// begins anew.
+    pub fn rekey(&mut self, key: NewKey, now_ns: u64, courier: &mut dyn Courier) {
+        (self.signer, self.api_key) = (key.signer, key.api_key);
+        for index in 0..self.lines.len() {
+            let Some(line) = self.lines.get(index).copied() else { return };
+            match line.state {
+                LineState::LoggingOn | LineState::Subscribing => {
+                    self.break_line(line.id, now_ns, courier);
+                }
+                LineState::Up => self.renew(line.id, now_ns, courier),
+                LineState::Connecting | LineState::Measuring | LineState::Draining => {}
+            }
+        }
+    }
+
     /// Opens the first connection.
     pub fn start(&mut self, courier: &mut dyn Courier) {
         if self.lines.is_empty() {

@@ -1,0 +1,137 @@
+//! What a restart keeps: everything. A scope that was killed or tripped is so in the next session.
+
+use super::desk::{Desk, S_NS, chunk, table, trigger};
+use crate::control::{Action, Control, ControlConfig, Triggers};
+use crate::event::{BreakerState, CommandCode, OrderState, Scope, Side};
+use crate::state::{LoadError, Loader, Saver, State};
+
+fn config() -> ControlConfig {
+    let triggers = Triggers {
+        reject_rate: trigger(Action::Safe),
+        latency: trigger(Action::Safe),
+        ..Triggers::default()
+    };
+    ControlConfig { is_configured: true, triggers, quiet_ns: 10 * S_NS, ..ControlConfig::default() }
+}
+
+#[test]
+fn a_restart_keeps_a_kill_and_goes_on_with_it() {
+    for ends_in_order in [true, false] {
+        let mut desk = Desk::new(config());
+        desk.hold(0, 0, 300);
+        let order = desk.order(0, 0, Side::Buy, 50);
+        desk.command_of(1, CommandCode::Kill, Scope::All, (0, 1));
+        let told = desk.restart(config(), ends_in_order);
+        assert_eq!(told, ["all KILLED>KILLED operator #1"]);
+        assert_eq!(desk.clock(), ["all cancelling: 0 cancelled, 2 left"], "asked again at once");
+        desk.state(order, OrderState::Cancelled);
+        let closer = desk.closer().order.id;
+        assert_eq!(desk.trade(closer, 300), ["all done: 1 cancelled, 0 left"]);
+        let told = desk.restart(config(), ends_in_order);
+        assert_eq!(told, ["all KILLED>KILLED operator #1"], "and again in the session after");
+        assert_eq!(desk.control.state(), BreakerState::Killed);
+    }
+}
+
+#[test]
+fn a_restart_keeps_a_trip_and_its_approval_and_begins_the_quiet_period_anew() {
+    let mut desk = Desk::new(config());
+    desk.command(CommandCode::Trip, Scope::Strategy(1));
+    desk.command_of(1, CommandCode::Approve, Scope::Strategy(1), (1, 0));
+    desk.after(9 * S_NS);
+    let told = desk.restart(config(), true);
+    assert_eq!(told, ["strategy 1 SAFE>SAFE operator #1"]);
+    assert_eq!(desk.after(10 * S_NS - 1), [""; 0]);
+    assert_eq!(desk.clock(), ["strategy 1 SAFE>NORMAL recovered #1"]);
+}
+
+#[test]
+fn a_restart_keeps_a_pause() {
+    let mut desk = Desk::new(config());
+    desk.command(CommandCode::Pause, Scope::Instrument(2));
+    assert_eq!(desk.restart(config(), true), ["instrument 2 SAFE>SAFE paused #0"]);
+    let told = desk.command(CommandCode::Continue, Scope::Instrument(2));
+    assert_eq!(told[0], "instrument 2 SAFE>NORMAL paused #0");
+}
+
+fn busy() -> Desk {
+    let mut desk = Desk::new(config());
+    desk.hold(0, 0, 300);
+    desk.order(1, 2, Side::Buy, 50);
+    desk.command(CommandCode::Trip, Scope::Venue(2));
+    desk.command(CommandCode::Pause, Scope::Instrument(2));
+    desk.command_of(1, CommandCode::Kill, Scope::Strategy(1), (0, 1));
+    desk
+}
+
+fn saved(desk: &Desk) -> Vec<u8> {
+    let mut saver = Saver::new();
+    desk.control.save(&mut saver);
+    saver.into_bytes()
+}
+
+fn load(bytes: &[u8]) -> Result<Control, LoadError> {
+    let mut control = Control::new(config(), vec![Some(chunk()); 3], table(), 2);
+    let mut loader = Loader::new(bytes);
+    control.load(&mut loader)?;
+    loader.finish()?;
+    Ok(control)
+}
+
+#[test]
+fn saved_bytes_give_the_same_state_and_the_same_bytes() {
+    let mut desk = busy();
+    let bytes = saved(&desk);
+    desk.control = load(&bytes).unwrap();
+    assert_eq!(saved(&desk), bytes);
+    assert_eq!(desk.control.held_counts(), (2, 1));
+    assert_eq!(desk.control.digest(), busy().control.digest());
+}
+
+#[test]
+fn cut_and_foreign_bytes_are_refused() {
+    let bytes = saved(&busy());
+    for length in 0..bytes.len() {
+        assert!(load(&bytes[..length]).is_err(), "{length}");
+    }
+    let mut control = Control::new(config(), vec![Some(chunk()); 3], table(), 3);
+    assert!(control.load(&mut Loader::new(&bytes)).is_err(), "another number of strategies");
+    // State of the first breaker: after the count of trips and the count of breakers.
+    let mut wrong = bytes.clone();
+    wrong[16] = 9;
+    assert!(load(&wrong).is_err());
+}
+
+#[test]
+fn every_part_of_the_state_is_part_of_its_hash() {
+    let base = busy().control.digest();
+    let changed: Vec<u64> = [
+        (|desk: &mut Desk| desk.hold(0, 1, 10)) as fn(&mut Desk),
+        |desk| {
+            desk.order(0, 0, Side::Buy, 10);
+        },
+        |desk| {
+            desk.command(CommandCode::Trip, Scope::All);
+        },
+        |desk| {
+            desk.command(CommandCode::Continue, Scope::Instrument(2));
+        },
+        |desk| {
+            desk.command_of(1, CommandCode::Approve, Scope::Venue(2), (1, 0));
+        },
+        |desk| {
+            desk.book(0, crate::event::BookState::Gap);
+        },
+    ]
+    .into_iter()
+    .map(|change| {
+        let mut desk = busy();
+        change(&mut desk);
+        desk.control.digest()
+    })
+    .collect();
+    for (at, hash) in changed.iter().enumerate() {
+        assert_ne!(*hash, base, "{at}");
+        assert!(changed.iter().skip(at + 1).all(|other| other != hash), "{at}");
+    }
+}

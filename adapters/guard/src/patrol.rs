@@ -6,11 +6,11 @@
 //!     +--------------------------+----------------------------------------------------------+
 //! ```
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use engine::clock::Clock;
-use engine::stats::{ProcessId, Pulse, StatsReadError, StatsReader};
+use engine::stats::{CounterId, ProcessId, Pulse, StatsReadError, StatsReader};
 use wire::http::HttpConfig;
 use wire::tls::{self, TlsRoots};
 
@@ -34,6 +34,9 @@ const VENUE_GONE_NS: u64 = 3_000_000_000;
 /// Wait between two tries after a person was called.
 const SLOW_RETRY_NS: u64 = 1_000_000_000;
 
+/// Reads the key that a session names; an error in words.
+pub type Keys = Box<dyn Fn(&str, &Session) -> Result<Credentials, String>>;
+
 /// What a guard is told.
 pub struct Orders {
     /// Data directory of the engine.
@@ -44,8 +47,8 @@ pub struct Orders {
     pub key_file: Option<PathBuf>,
     /// End when one engine has ended or was dealt with.
     pub once: bool,
-    /// Reads a key file; an error in words.
-    pub keys: Box<dyn Fn(&Path) -> Result<Credentials, String>>,
+    /// Reads the key that `key_file` of a session names; an error in words.
+    pub keys: Keys,
 }
 
 impl std::fmt::Debug for Orders {
@@ -112,7 +115,7 @@ pub enum PatrolError {
 /// An act that is going on.
 #[derive(Debug)]
 struct Acting {
-    canceller: Option<Canceller>,
+    canceller: Canceller,
     cause: Cause,
     engine: EngineId,
     noticed_ns: u64,
@@ -224,7 +227,7 @@ impl Patrol {
             std::thread::park_timeout(LOOK_WAIT);
             return Ok(());
         };
-        let canceller = self.acting.as_mut().and_then(|acting| acting.canceller.as_mut());
+        let canceller = self.acting.as_mut().map(|acting| &mut acting.canceller);
         match canceller {
             Some(canceller) => {
                 line.send(canceller, now_ns);
@@ -264,10 +267,16 @@ impl Patrol {
                 None
             }
             Sight::Ended => {
-                if self.acting.is_some() {
-                    return Some(self.finish(Outcome::CameBack, tell));
+                match self.acting.as_ref().map(|acting| &acting.cause) {
+                    Some(Cause::LeftOrders { .. }) => return self.go_on(now_ns, tell),
+                    // It was stuck, came back and ended.
+                    Some(_) => return Some(self.finish(Outcome::CameBack, tell)),
+                    None => {}
                 }
                 if self.settled != Some(engine) {
+                    if let Some(cause) = self.left_orders() {
+                        return self.begin(cause, pulse, now_ns, tell);
+                    }
                     self.settled = Some(engine);
                     self.beat();
                     tell(&News::Ended(engine));
@@ -278,44 +287,62 @@ impl Patrol {
                 if self.settled == Some(engine) {
                     return Some(End::Acted(Outcome::Clean));
                 }
-                self.begin(cause, pulse, now_ns, tell);
-                None
+                self.begin(cause, pulse, now_ns, tell)
             }
             Sight::Lost(_) => self.go_on(now_ns, tell),
         }
     }
 
-    fn begin(&mut self, cause: Cause, pulse: &Pulse, now_ns: u64, tell: &mut impl FnMut(&News)) {
+    /// Orders that an engine which ended in order says it has not heard the end of.
+    fn left_orders(&self) -> Option<Cause> {
+        let snapshot = self.reader.as_ref()?.snapshot().ok()?;
+        let count = snapshot.counter(CounterId::OrdersOpen);
+        (0 < count).then_some(Cause::LeftOrders { count })
+    }
+
+    /// Begins to cancel. An engine whose session has no key cannot have sent an order: it is over.
+    fn begin(
+        &mut self,
+        cause: Cause,
+        pulse: &Pulse,
+        now_ns: u64,
+        tell: &mut impl FnMut(&News),
+    ) -> Option<End> {
+        let engine = EngineId::of(pulse);
+        let Some(session) = self.session.as_ref().filter(|session| session.key_file.is_some())
+        else {
+            self.settled = Some(engine);
+            self.beat();
+            tell(&News::Ended(engine));
+            return Some(End::Ended);
+        };
+        let settings = Settings {
+            engine: session.engine,
+            shared: session.habits.shared_account,
+            symbols: session.symbols.clone(),
+            settle_ns: session.habits.settle_ns,
+            retry_ns: session.habits.retry_ns,
+        };
+        let mut canceller = Canceller::new(settings, now_ns);
+        if let Some(line) = &mut self.line {
+            // The first requests leave before anything is written down.
+            line.send(&mut canceller, now_ns);
+        }
         let beats = pulse.threads.iter().map(|thread| thread.last_beat_ns);
-        let canceller = self.session.as_ref().filter(|session| session.key_file.is_some());
-        let canceller = canceller.map(|session| {
-            let settings = Settings {
-                engine: session.engine,
-                shared: session.habits.shared_account,
-                symbols: session.symbols.clone(),
-                settle_ns: session.habits.settle_ns,
-                retry_ns: session.habits.retry_ns,
-            };
-            Canceller::new(settings, now_ns)
-        });
-        let mut acting = Acting {
+        self.acting = Some(Acting {
             canceller,
             cause,
-            engine: EngineId::of(pulse),
+            engine,
             noticed_ns: now_ns,
             last_beat_ns: beats.max().unwrap_or(0),
             called: false,
-        };
-        if let (Some(canceller), Some(line)) = (&mut acting.canceller, &mut self.line) {
-            // The first requests leave before anything is written down.
-            line.send(canceller, now_ns);
-        }
-        self.acting = Some(acting);
+        });
         self.beat();
         if let Some(act) = self.act(Outcome::Begun) {
             self.write(&act, tell);
             tell(&News::Acting(act));
         }
+        None
     }
 
     fn go_on(&mut self, now_ns: u64, tell: &mut impl FnMut(&News)) -> Option<End> {
@@ -324,9 +351,7 @@ impl Patrol {
         });
         let is_open = self.line.as_ref().is_some_and(Line::is_open);
         let acting = self.acting.as_mut()?;
-        let Some(canceller) = &mut acting.canceller else {
-            return Some(self.finish(Outcome::NothingToCancel, tell));
-        };
+        let canceller = &mut acting.canceller;
         if canceller.is_done() {
             return Some(self.finish(Outcome::Clean, tell));
         }
@@ -349,11 +374,7 @@ impl Patrol {
 
     fn act(&self, outcome: Outcome) -> Option<Act> {
         let acting = self.acting.as_ref()?;
-        let report = acting
-            .canceller
-            .as_ref()
-            .map(|canceller| canceller.report().clone())
-            .unwrap_or_default();
+        let report = acting.canceller.report().clone();
         Some(Act {
             time_ns: self.clock.now_ns(),
             engine: acting.engine,
@@ -380,10 +401,7 @@ impl Patrol {
             // It may work again, and be lost again.
             self.watched = None;
             self.write(&act, tell);
-            if outcome != Outcome::NothingToCancel {
-                let text = act.words();
-                self.call("guard-acted", &text, tell);
-            }
+            self.call("guard-acted", &act.words(), tell);
             tell(&News::Acted(act));
         }
         self.acting = None;
@@ -474,7 +492,7 @@ impl Patrol {
 
     fn connect(&self, session: &Session) -> Result<Line, String> {
         let credentials = match &session.key_file {
-            Some(path) => Some((self.orders.keys)(Path::new(path))?),
+            Some(name) => Some((self.orders.keys)(name, session)?),
             None => None,
         };
         let mut http = HttpConfig::default();

@@ -50,8 +50,12 @@ pub struct Session {
     pub rest_url: String,
     /// PEM file of the authority of the venue's certificate.
     pub ca_file: Option<String>,
-    /// File with the key; `None` in dry-run without one: then there is nothing to cancel.
+    /// File with the key, or its name where it is elsewhere; `None` in dry-run without one: then there is nothing to
+    /// cancel.
     pub key_file: Option<String>,
+    /// What a name needs to be read: the configuration's `[secrets]` as JSON, which holds names only.
+    #[serde(default)]
+    pub secrets: Option<String>,
     /// Symbols that the engine trades.
     pub symbols: Vec<String>,
     /// When the engine wrote this, ns since the epoch.
@@ -147,6 +151,7 @@ mod tests {
             rest_url: "http://127.0.0.1:1".to_string(),
             ca_file: None,
             key_file: Some("key.toml".to_string()),
+            secrets: None,
             symbols: vec!["BTCUSDT".to_string()],
             time_ns: 7,
             habits: Habits {

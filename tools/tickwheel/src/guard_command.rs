@@ -7,13 +7,17 @@ use std::sync::atomic::Ordering;
 
 use anyhow::Context as _;
 use clap::Args;
+use config::secrets::SecretsSection;
 use engine::clock::Clock;
+use engine::event::Mode;
 use guard::line::Credentials;
 use guard::patrol::{End, News, Orders, Patrol};
 use guard::record::Outcome;
+use guard::session::Session;
+use secret::Strictness;
 use serde_json::json;
 
-use crate::{exit, record, report, session, stat};
+use crate::{exit, record, report, secrets, session, stat};
 
 /// Arguments of `tickwheel guard`.
 #[derive(Args, Debug)]
@@ -62,15 +66,13 @@ pub(crate) fn run(args: &GuardArgs) -> anyhow::Result<ExitCode> {
         dead_ns_max: args.dead.or(dead_ns),
         key_file: args.key_file.clone().or(key_file),
         once: args.once,
-        keys: Box::new(|path| key(path).map_err(|error| crate::chain(&error))),
+        keys: Box::new(|name, left| key_of(name, left).map_err(|error| crate::chain(&error))),
     };
     let mut patrol = Patrol::new(orders, Clock::new()).context("start the guard")?;
     let stop = || signal.load(Ordering::Acquire);
     let end = patrol.run(stop, |news| tell(args, news)).context("guard")?;
     Ok(match end {
-        End::Told
-        | End::Ended
-        | End::Acted(Outcome::Clean | Outcome::NothingToCancel | Outcome::VenueGone) => {
+        End::Told | End::Ended | End::Acted(Outcome::Clean | Outcome::VenueGone) => {
             ExitCode::SUCCESS
         }
         End::Acted(_) => ExitCode::from(exit::NO),
@@ -79,8 +81,25 @@ pub(crate) fn run(args: &GuardArgs) -> anyhow::Result<ExitCode> {
 
 /// A key file as the guard's session uses it.
 pub(crate) fn key(path: &Path) -> anyhow::Result<Credentials> {
-    let crate::secrets::Credentials { api_key, signer } = crate::secrets::read_key(path)?;
+    let secrets::Credentials { api_key, signer } = secrets::read_key(path)?;
     Ok(Credentials { api_key, signer })
+}
+
+/// The key that an engine left the name of: a path, or a name of a secret with the places that it needs.
+fn key_of(name: &str, left: &Session) -> anyhow::Result<Credentials> {
+    if !secrets::is_name(name) {
+        return key(Path::new(name));
+    }
+    let section = match &left.secrets {
+        Some(text) => serde_json::from_str(text).context("[secrets] of session.json")?,
+        None => SecretsSection::default(),
+    };
+    let is_live = left.mode == Mode::Live.name();
+    let strictness = if is_live { Strictness::Live } else { Strictness::Practice };
+    let mut store = secrets::store_of(&section, strictness, &Clock::new())?;
+    let uri = secrets::parse("the engine's key", name)?;
+    let found = secrets::Credentials::of(&secrets::fetch_key(&mut store, &uri)?, &uri)?;
+    Ok(Credentials { api_key: found.api_key, signer: found.signer })
 }
 
 fn tell(args: &GuardArgs, news: &News) {

@@ -126,8 +126,11 @@ pub(crate) fn write_session(
     let Some(wire) = &config.wire else { return Ok(()) };
     let section = config.guard.clone().unwrap_or_default();
     let child = connected.child.as_ref();
-    let key_file = match (&section.key_file, &wire.key_file, child) {
-        (Some(path), _, _) | (None, Some(path), _) => Some(absolute(Path::new(path))),
+    let named = config.secrets.as_ref().and_then(|secrets| secrets.key.clone());
+    let key_file = match (section.key_file.as_ref().or(wire.key_file.as_ref()), named, child) {
+        (Some(path), _, _) => Some(absolute(Path::new(path))),
+        // The guard reads it where the engine does.
+        (None, Some(name), _) => Some(name),
         (None, None, Some(child)) => {
             let account =
                 child.served.accounts.first().context("the local venue has no account")?;
@@ -146,6 +149,12 @@ pub(crate) fn write_session(
         ca_file: ca_file.map(|path| absolute(Path::new(path))),
         // In dry-run nothing is sent, so there is nothing to cancel.
         key_file: key_file.filter(|_| mode != Mode::DryRun),
+        secrets: config
+            .secrets
+            .as_ref()
+            .map(serde_json::to_string)
+            .transpose()
+            .context("[secrets] as JSON")?,
         symbols: config.instrument.iter().map(|instrument| instrument.symbol.clone()).collect(),
         time_ns: now_ns,
         habits: habits(&section, config),
@@ -167,6 +176,13 @@ fn habits(section: &GuardSection, config: &Config) -> Habits {
     }
 }
 
+/// The engine's key was exchanged: a session that is newer makes the guard read it again.
+pub(crate) fn renew_session(dir: &Path, now_ns: u64) -> anyhow::Result<()> {
+    let left = Session::read(dir).context("read what the guard is told")?;
+    let Some(left) = left else { return Ok(()) };
+    Session { time_ns: now_ns, ..left }.write(dir).context("tell the guard of another key")
+}
+
 fn absolute(path: &Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).display().to_string()
 }
@@ -178,6 +194,7 @@ pub(crate) fn write_local_key(dir: &Path, account: &Account) -> anyhow::Result<P
         let mut options = std::fs::OpenOptions::new();
         let mut file = options.create(true).write(true).truncate(true).mode(0o600).open(&path)?;
         let Account { api_key, secret } = account;
+        let secret = secret.expose();
         file.write_all(format!("api_key = \"{api_key}\"\nsecret = \"{secret}\"\n").as_bytes())
     };
     write().with_context(|| format!("write the local venue's key to {}", path.display()))?;

@@ -12,6 +12,7 @@ mod a_kill_on_the_local_venue;
 mod a_panicking_strategy_is_isolated;
 mod a_run_can_be_replayed_and_continued;
 mod a_session_over_tls;
+mod a_signed_journal_is_verified_and_exported;
 mod a_start_cut_off_in_the_manifest;
 mod a_storm_delays_no_report;
 mod alarms_reach_people;

@@ -124,8 +124,8 @@ impl Watch {
         let now_ns = clock.now_ns();
         let is_lost = loaded.is_state_damaged;
         let saved = loaded.state.unwrap_or_else(|| SavedState {
-            // It does not begin where a session begins.
-            rules: if settings.is_standby {
+            // Unless it begins at the first record, it does not begin where a session begins.
+            rules: if settings.is_standby && 1 < settings.first_sequence {
                 RulesState::in_session()
             } else {
                 RulesState::default()

@@ -6,7 +6,7 @@
 //!     +--------------------------+----------------------------------------------------------+
 //! ```
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use engine::clock::Clock;
@@ -31,6 +31,8 @@ const SESSION_INTERVAL_NS: u64 = 1_000_000_000;
 const DISCIPLINE_INTERVAL_NS: u64 = 1_000_000_000;
 /// A local venue that is gone for so long has ended with its engine.
 const VENUE_GONE_NS: u64 = 3_000_000_000;
+/// Between two fetches of a key that the venue refuses.
+const KEY_INTERVAL_NS: u64 = 1_000_000_000;
 /// Wait between two tries after a person was called.
 const SLOW_RETRY_NS: u64 = 1_000_000_000;
 
@@ -40,12 +42,12 @@ pub struct Orders {
     pub dir: PathBuf,
     /// Silence that it bears, instead of what the session says.
     pub dead_ns_max: Option<u64>,
-    /// Key file instead of the session's.
-    pub key_file: Option<PathBuf>,
+    /// Where the key is, instead of what the session says.
+    pub key: Option<String>,
     /// End when one engine has ended or was dealt with.
     pub once: bool,
-    /// Reads a key file; an error in words.
-    pub keys: Box<dyn Fn(&Path) -> Result<Credentials, String>>,
+    /// Fetches the key of that name; an error in words.
+    pub keys: Box<dyn Fn(&str) -> Result<Credentials, String>>,
 }
 
 impl std::fmt::Debug for Orders {
@@ -132,6 +134,8 @@ pub struct Patrol {
     session: Option<Session>,
     session_next_ns: u64,
     line: Option<Line>,
+    /// When a key that was refused may be fetched again.
+    key_next_ns: u64,
     watch: Watch,
     acting: Option<Acting>,
     /// The engine that was dealt with, or that ended.
@@ -160,6 +164,7 @@ impl Patrol {
             session: None,
             session_next_ns: 0,
             line: None,
+            key_next_ns: 0,
             acting: None,
             settled,
             watched: None,
@@ -203,7 +208,9 @@ impl Patrol {
         if self.beat_next_ns <= now_ns {
             self.beat();
         }
-        if self.session_next_ns <= now_ns && self.acting.is_none() {
+        // While it acts the session stays, but a line that could not be opened is tried again.
+        let may_connect = self.acting.is_none() || self.line.is_none();
+        if self.session_next_ns <= now_ns && may_connect {
             self.read_session(now_ns, tell);
         }
         self.speak(now_ns)?;
@@ -306,7 +313,7 @@ impl Patrol {
         tell: &mut impl FnMut(&News),
     ) -> Option<End> {
         let engine = EngineId::of(pulse);
-        let Some(session) = self.session.as_ref().filter(|session| session.key_file.is_some()) else {
+        let Some(session) = self.session.as_ref().filter(|session| session.key.is_some()) else {
             self.settled = Some(engine);
             self.beat();
             tell(&News::Ended(engine));
@@ -354,6 +361,13 @@ impl Patrol {
         let age_ns = now_ns.saturating_sub(acting.noticed_ns);
         if is_local && !is_open && VENUE_GONE_NS < age_ns {
             return Some(self.finish(Outcome::VenueGone, tell));
+        }
+        if canceller.has_refused_key() && self.key_next_ns <= now_ns {
+            // It may have been exchanged: the next line fetches it again.
+            self.key_next_ns = now_ns + KEY_INTERVAL_NS;
+            canceller.cut("the venue refuses the key", now_ns);
+            self.line = None;
+            self.session_next_ns = now_ns;
         }
         if give_up_ns < age_ns && !acting.called {
             acting.called = true;
@@ -463,8 +477,8 @@ impl Patrol {
             Err(error) => return self.complain(error.to_string(), tell),
         };
         let Some(mut session) = read else { return };
-        if let Some(path) = &self.orders.key_file {
-            session.key_file = Some(path.display().to_string());
+        if session.key.is_some() && self.orders.key.is_some() {
+            session.key.clone_from(&self.orders.key);
         }
         if let Some(dead_ns_max) = self.orders.dead_ns_max {
             session.habits.dead_ns_max = dead_ns_max;
@@ -487,8 +501,8 @@ impl Patrol {
     }
 
     fn connect(&self, session: &Session) -> Result<Line, String> {
-        let credentials = match &session.key_file {
-            Some(path) => Some((self.orders.keys)(Path::new(path))?),
+        let credentials = match &session.key {
+            Some(name) => Some((self.orders.keys)(name)?),
             None => None,
         };
         let mut http = HttpConfig::default();

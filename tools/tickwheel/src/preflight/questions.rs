@@ -55,7 +55,6 @@ fn open(subject: &Subject<'_>) -> anyhow::Result<Line> {
         .context("the configuration has no [wire]: there is no venue")?;
     let endpoints = connected::endpoints_of(wire, None, subject.origin)?;
     let rest = endpoints.rest.first().context("a venue has a REST address")?;
-    let key = wire.key_file.as_ref().context("wire.key_file is missing")?;
     let tls = if rest.starts_with("https://") {
         Some(crate::secrets::client_config(wire.ca_file.as_ref(), "wire.ca_file")?)
     } else {
@@ -64,7 +63,7 @@ fn open(subject: &Subject<'_>) -> anyhow::Result<Line> {
     Ok(Line::open(LineConfig {
         rest_url: rest,
         http: HttpConfig { tls, ..HttpConfig::default() },
-        credentials: Some(guard_command::key(Path::new(key))?),
+        credentials: Some(guard_command::configured_key(subject.config, subject.origin)?),
         request_ns_max: REQUEST_NS_MAX,
         recv_window_ms: u64::from(wire.orders.recv_window_ms),
     })?)

@@ -23,7 +23,10 @@ use engine::stats::ProcessId;
 use guard::beat::{Beat, Phase};
 use guard::record::{self, Act};
 use guard::session::{Habits, Session, VERSION};
+use secret::SecretUri;
 use serde_json::json;
+
+use crate::secrets;
 
 use super::connected::Connected;
 use super::local_venue::Account;
@@ -36,6 +39,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 const START_WAIT_NS_MAX: u64 = 5_000_000_000;
 /// Acts that a start puts into the journal.
 const ACT_COUNT_MAX: usize = 2;
+/// The effective configuration of the running session, for the guard.
+pub(crate) const CONFIG_NAME: &str = "session.toml";
 /// Name of the local venue's key file in its directory.
 const LOCAL_KEY_NAME: &str = "key.toml";
 const NS_PER_MS: u64 = 1_000_000;
@@ -126,12 +131,13 @@ pub(crate) fn write_session(
     let Some(wire) = &config.wire else { return Ok(()) };
     let section = config.guard.clone().unwrap_or_default();
     let child = connected.child.as_ref();
-    let key_file = match (&section.key_file, &wire.key_file, child) {
-        (Some(path), _, _) | (None, Some(path), _) => Some(absolute(Path::new(path))),
+    let key = match (&section.key_file, secrets::key_uri(config)?, child) {
+        (Some(path), _, _) => Some(SecretUri::file(absolute(Path::new(path)))),
+        (None, Some(SecretUri::File(path)), _) => Some(SecretUri::file(absolute(&path))),
+        (None, Some(uri), _) => Some(uri),
         (None, None, Some(child)) => {
-            let account =
-                child.served.accounts.first().context("the local venue has no account")?;
-            Some(absolute(&write_local_key(&dir.join("venue"), account)?))
+            let account = child.served.accounts.first().context("the local venue has no account")?;
+            Some(SecretUri::file(absolute(&write_local_key(&dir.join("venue"), account)?)))
         }
         (None, None, None) => None,
     };
@@ -145,11 +151,14 @@ pub(crate) fn write_session(
         rest_url: connected.endpoints.rest.first().context("a venue has a REST address")?.clone(),
         ca_file: ca_file.map(|path| absolute(Path::new(path))),
         // In dry-run nothing is sent, so there is nothing to cancel.
-        key_file: key_file.filter(|_| mode != Mode::DryRun),
+        key: key.filter(|_| mode != Mode::DryRun).map(|uri| uri.to_string()),
         symbols: config.instrument.iter().map(|instrument| instrument.symbol.clone()).collect(),
         time_ns: now_ns,
         habits: habits(&section, config),
     };
+    // Places of secrets by name only: the same text is in the journal.
+    let path = dir.join(CONFIG_NAME);
+    std::fs::write(&path, config.to_toml()).with_context(|| format!("write {}", path.display()))?;
     left.write(dir).context("tell the guard where the orders are")
 }
 

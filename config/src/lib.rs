@@ -9,7 +9,6 @@ pub mod alarm;
 pub mod audit;
 pub mod control;
 pub mod guard;
-pub mod key;
 pub mod live;
 pub mod monitor;
 pub mod number;

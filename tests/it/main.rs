@@ -8,6 +8,7 @@
 )]
 
 mod a_cut_socket_recovers_fast;
+mod a_kill_on_the_local_venue;
 mod a_panicking_strategy_is_isolated;
 mod a_run_can_be_replayed_and_continued;
 mod a_session_over_tls;
@@ -30,6 +31,8 @@ mod listen_stream_lost_while_fills_happen;
 mod live_needs_a_clear_preflight;
 mod machine_output_is_stable;
 mod no_exposure_above_a_limit;
+mod no_secret_leaves;
+mod operators_command_a_running_engine;
 mod planned_reconnect_leaves_no_gap;
 mod random_faults_lose_and_double_nothing;
 mod replay_is_byte_identical;

@@ -134,6 +134,16 @@ impl Running {
         self.wait_for(ns, || false);
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it as a crash would, with a core file where those are written.
+    pub fn abort(&self) {
+        self.signal(Signal::ABORT);
+    }
+
     /// Asks it to end, as Ctrl-C does.
     pub fn interrupt(&self) {
         self.signal(Signal::INT);

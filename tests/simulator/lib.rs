@@ -22,6 +22,8 @@ pub mod random;
 pub mod scratch;
 pub mod threads;
 pub mod trouble;
+#[path = "../../adapters/secret/src/vault/testing.rs"]
+pub mod vault_double;
 pub mod venue_process;
 pub mod wire_rig;
 pub mod world;

@@ -252,7 +252,10 @@ impl Watch {
         }
         match self.follow_batches(now_ns) {
             Ok(count) => {
-                self.take(Signal::clear(Code::JournalUnreadable, Subject::Engine, (0, now_ns)), now_ns);
+                self.take(
+                    Signal::clear(Code::JournalUnreadable, Subject::Engine, (0, now_ns)),
+                    now_ns,
+                );
                 self.is_caught_up = count == 0;
                 count
             }

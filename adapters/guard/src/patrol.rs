@@ -36,18 +36,21 @@ const KEY_INTERVAL_NS: u64 = 1_000_000_000;
 /// Wait between two tries after a person was called.
 const SLOW_RETRY_NS: u64 = 1_000_000_000;
 
+/// Reads the key that a session names; an error in words.
+pub type Keys = Box<dyn Fn(&str, &Session) -> Result<Credentials, String>>;
+
 /// What a guard is told.
 pub struct Orders {
     /// Data directory of the engine.
     pub dir: PathBuf,
     /// Silence that it bears, instead of what the session says.
     pub dead_ns_max: Option<u64>,
-    /// Where the key is, instead of what the session says.
-    pub key: Option<String>,
+    /// Key file instead of the session's.
+    pub key_file: Option<PathBuf>,
     /// End when one engine has ended or was dealt with.
     pub once: bool,
-    /// Fetches the key of that name; an error in words.
-    pub keys: Box<dyn Fn(&str) -> Result<Credentials, String>>,
+    /// Reads the key that `key_file` of a session names; an error in words.
+    pub keys: Keys,
 }
 
 impl std::fmt::Debug for Orders {
@@ -90,8 +93,7 @@ impl End {
     /// Whether that engine will not need this guard again.
     const fn is_over(self) -> bool {
         match self {
-            End::Told | End::Ended => true,
-            End::Acted(Outcome::Superseded) => true,
+            End::Told | End::Ended | End::Acted(Outcome::Superseded) => true,
             End::Acted(outcome) => outcome.is_final(),
         }
     }
@@ -313,7 +315,8 @@ impl Patrol {
         tell: &mut impl FnMut(&News),
     ) -> Option<End> {
         let engine = EngineId::of(pulse);
-        let Some(session) = self.session.as_ref().filter(|session| session.key.is_some()) else {
+        let Some(session) = self.session.as_ref().filter(|session| session.key_file.is_some())
+        else {
             self.settled = Some(engine);
             self.beat();
             tell(&News::Ended(engine));
@@ -477,8 +480,8 @@ impl Patrol {
             Err(error) => return self.complain(error.to_string(), tell),
         };
         let Some(mut session) = read else { return };
-        if session.key.is_some() && self.orders.key.is_some() {
-            session.key.clone_from(&self.orders.key);
+        if let Some(path) = self.orders.key_file.as_ref().filter(|_| session.key_file.is_some()) {
+            session.key_file = Some(path.display().to_string());
         }
         if let Some(dead_ns_max) = self.orders.dead_ns_max {
             session.habits.dead_ns_max = dead_ns_max;
@@ -501,8 +504,8 @@ impl Patrol {
     }
 
     fn connect(&self, session: &Session) -> Result<Line, String> {
-        let credentials = match &session.key {
-            Some(name) => Some((self.orders.keys)(name)?),
+        let credentials = match &session.key_file {
+            Some(name) => Some((self.orders.keys)(name, session)?),
             None => None,
         };
         let mut http = HttpConfig::default();
@@ -562,8 +565,7 @@ fn is_being_made(error: &StatsReadError) -> bool {
     match error {
         StatsReadError::Missing { .. } => true,
         StatsReadError::Damaged { damage, .. } => match damage {
-            StatsDamage::Magic { found } => *found == 0,
-            StatsDamage::Length { found, .. } => *found == 0,
+            StatsDamage::Magic { found } | StatsDamage::Length { found, .. } => *found == 0,
             StatsDamage::Version { .. } | StatsDamage::HeaderLength { .. } => false,
         },
         StatsReadError::Io { .. } => false,

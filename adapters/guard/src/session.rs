@@ -1,6 +1,6 @@
 //! `session.json`: what an engine leaves in its data directory so that a guard can cancel for it.
 //!
-//! It names the place of a key and never holds one.
+//! It names files of keys and never holds one.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -50,8 +50,12 @@ pub struct Session {
     pub rest_url: String,
     /// PEM file of the authority of the venue's certificate.
     pub ca_file: Option<String>,
-    /// Where the key is, such as `file:/path`; `None` in dry-run: then there is nothing to cancel.
-    pub key: Option<String>,
+    /// File with the key, or its name where it is elsewhere; `None` in dry-run without one: then there is nothing to
+    /// cancel.
+    pub key_file: Option<String>,
+    /// What a name needs to be read: the configuration's `[secrets]` as JSON, which holds names only.
+    #[serde(default)]
+    pub secrets: Option<String>,
     /// Symbols that the engine trades.
     pub symbols: Vec<String>,
     /// When the engine wrote this, ns since the epoch.
@@ -146,7 +150,8 @@ mod tests {
             network: "url".to_string(),
             rest_url: "http://127.0.0.1:1".to_string(),
             ca_file: None,
-            key: Some("file:/key.toml".to_string()),
+            key_file: Some("key.toml".to_string()),
+            secrets: None,
             symbols: vec!["BTCUSDT".to_string()],
             time_ns: 7,
             habits: Habits {

@@ -126,6 +126,10 @@ impl VaultProvider {
         match self.auth.clone() {
             VaultAuth::Token(uri) => {
                 let token = self.local.fetch(&uri)?.secret;
+                if !token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+                    let must = "must be a token: one line without spaces";
+                    return Err(SecretError::Malformed { uri: uri.to_string(), must });
+                }
                 if self.held.as_ref().is_none_or(|held| !held.token.is_same(&token)) {
                     let lease = self.look_up(&token)?;
                     self.held = Some(Held { token, lease });

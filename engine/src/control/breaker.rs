@@ -20,6 +20,7 @@ use crate::state::{LoadError, Loader, Saver, State, mix};
 
 /// A kill or a flatten under way, or done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "four facts that do not depend on each other")]
 pub(super) struct Job {
     /// Whether it still has something to do.
     pub(super) is_on: bool,

@@ -178,6 +178,17 @@ fn list(dir: &Path, json: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(if is_bad { exit::NO } else { exit::GOOD }))
 }
 
+/// Alarms that nobody has acknowledged, the worst first; null where none are kept. For `ctl flags`.
+pub(crate) fn unacknowledged(data_dir: &Path) -> serde_json::Value {
+    let Ok(Some(board)) = saved_board(&alarms_setup::directory(data_dir)) else {
+        return serde_json::Value::Null;
+    };
+    let mut alarms = board.alarms;
+    alarms.retain(|alarm| alarm.acknowledged.is_none());
+    alarms.sort_by_key(|alarm| (std::cmp::Reverse(alarm.severity()), alarm.number));
+    alarms.iter().map(|alarm| row(alarm, "")).collect()
+}
+
 fn row(alarm: &Alarm, about: &str) -> serde_json::Value {
     json!({
         "alarm": alarm.number,

@@ -15,7 +15,7 @@ use anyhow::{Context as _, anyhow};
 use config::Config;
 use config::alarm::{AlarmsSection, SmtpSection, WebhookSection};
 use engine::clock::Clock;
-use secret::{SecretStore, SecretUri, Strictness};
+use secret::{SecretStore, SecretUri};
 use wire::tls::{TlsRoots, client_config};
 
 const MS_NS: u64 = 1_000_000;
@@ -94,9 +94,8 @@ pub(crate) fn channels(
     origin: &str,
     clock: &Clock,
 ) -> anyhow::Result<Vec<Parts>> {
-    let is_live = config.engine.mode == "live";
-    let strictness = if is_live { Strictness::Live } else { Strictness::Practice };
-    let store = Arc::new(Mutex::new(SecretStore::local(strictness, clock.clone())));
+    let store = crate::secrets::store(config, config.mode(origin)?, clock)?;
+    let store = Arc::new(Mutex::new(store));
     let mut parts = Vec::new();
     if section.console {
         let settings = channel("console", &section.console_severity_min)?;

@@ -7,15 +7,16 @@ use std::sync::atomic::Ordering;
 
 use anyhow::Context as _;
 use clap::Args;
-use config::Config;
+use config::secrets::SecretsSection;
 use engine::clock::Clock;
+use engine::event::Mode;
 use guard::line::Credentials;
 use guard::patrol::{End, News, Orders, Patrol};
 use guard::record::Outcome;
-use secret::SecretUri;
+use guard::session::Session;
+use secret::Strictness;
 use serde_json::json;
 
-use crate::run::guarded::CONFIG_NAME;
 use crate::{exit, record, report, secrets, session, stat};
 
 /// Arguments of `tickwheel guard`.
@@ -59,14 +60,13 @@ pub(crate) fn run(args: &GuardArgs) -> anyhow::Result<ExitCode> {
         }
     };
     let dead_ns = configured.as_ref().map(|guard| u64::from(guard.dead_ms_max) * 1_000_000);
-    let configured = configured.and_then(|guard| guard.key_file).map(PathBuf::from);
-    let key = args.key_file.clone().or(configured).map(|path| SecretUri::file(path).to_string());
+    let key_file = configured.as_ref().and_then(|guard| guard.key_file.as_ref().map(PathBuf::from));
     let orders = Orders {
-        dir: dir.clone(),
+        dir,
         dead_ns_max: args.dead.or(dead_ns),
-        key,
+        key_file: args.key_file.clone().or(key_file),
         once: args.once,
-        keys: Box::new(move |name| key_of(name, &dir).map_err(|error| crate::chain(&error))),
+        keys: Box::new(|name, left| key_of(name, left).map_err(|error| crate::chain(&error))),
     };
     let mut patrol = Patrol::new(orders, Clock::new()).context("start the guard")?;
     let stop = || signal.load(Ordering::Acquire);
@@ -79,36 +79,27 @@ pub(crate) fn run(args: &GuardArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// The key of a file.
+/// A key file as the guard's session uses it.
 pub(crate) fn key(path: &Path) -> anyhow::Result<Credentials> {
-    secrets::read_key(path).map(credentials)
+    let secrets::Credentials { api_key, signer } = secrets::read_key(path)?;
+    Ok(Credentials { api_key, signer })
 }
 
-/// The key of that name. Where it is not in a file, the engine's configuration says how to get it.
-fn key_of(name: &str, dir: &Path) -> anyhow::Result<Credentials> {
-    let uri = secrets::parse("key", name)?;
-    if let SecretUri::File(path) = &uri {
-        return key(path);
+/// The key that an engine left the name of: a path, or a name of a secret with the places that it needs.
+fn key_of(name: &str, left: &Session) -> anyhow::Result<Credentials> {
+    if !secrets::is_name(name) {
+        return key(Path::new(name));
     }
-    let (config, origin) = session::read_config(Some(&dir.join(CONFIG_NAME)), "")?;
-    fetch(&config, &origin, &uri)
-}
-
-/// The key that a configuration names.
-pub(crate) fn configured_key(config: &Config, origin: &str) -> anyhow::Result<Credentials> {
-    let uri = secrets::key_uri(config).with_context(|| origin.to_string())?;
-    fetch(config, origin, &uri.with_context(|| format!("{origin}: names no key"))?)
-}
-
-fn fetch(config: &Config, origin: &str, uri: &SecretUri) -> anyhow::Result<Credentials> {
-    let mut store = secrets::store(config, config.mode(origin)?, &Clock::new())?;
-    let key = secrets::fetch_key(&mut store, uri)?;
-    secrets::Credentials::of(&key, uri).map(credentials)
-}
-
-fn credentials(found: secrets::Credentials) -> Credentials {
-    let secrets::Credentials { api_key, signer } = found;
-    Credentials { api_key, signer }
+    let section = match &left.secrets {
+        Some(text) => serde_json::from_str(text).context("[secrets] of session.json")?,
+        None => SecretsSection::default(),
+    };
+    let is_live = left.mode == Mode::Live.name();
+    let strictness = if is_live { Strictness::Live } else { Strictness::Practice };
+    let mut store = secrets::store_of(&section, strictness, &Clock::new())?;
+    let uri = secrets::parse("the engine's key", name)?;
+    let found = secrets::Credentials::of(&secrets::fetch_key(&mut store, &uri)?, &uri)?;
+    Ok(Credentials { api_key: found.api_key, signer: found.signer })
 }
 
 fn tell(args: &GuardArgs, news: &News) {

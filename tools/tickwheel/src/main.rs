@@ -124,7 +124,7 @@ fn main() -> ExitCode {
         Command::Stat(args) => stat::run(&args),
         Command::Alarms(args) => alarms_command::run(&args),
         Command::Ctl(args) => ctl::run(&args),
-        Command::Completions(args) => Ok(completions::run(&args)),
+        Command::Completions(args) => completions::run(&args),
         Command::Secrets(args) => secrets_command::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };

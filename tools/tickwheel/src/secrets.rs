@@ -64,12 +64,35 @@ pub(crate) fn key_uri(config: &Config) -> anyhow::Result<Option<SecretUri>> {
 
 /// The places of a configuration.
 pub(crate) fn store(config: &Config, mode: Mode, clock: &Clock) -> anyhow::Result<SecretStore> {
-    let section = config.secrets.clone().unwrap_or_default();
-    let SecretsSection { ttl_s, vault, .. } = section;
-    let vault = vault.as_ref().map(vault_settings).transpose()?;
-    let ttl_ns = u64::from(ttl_s) * NS_PER_S;
-    let settings = StoreSettings { strictness: strictness(mode), ttl_ns, vault };
+    store_of(&config.secrets.clone().unwrap_or_default(), strictness(mode), clock)
+}
+
+/// The places of a section.
+pub(crate) fn store_of(
+    section: &SecretsSection,
+    strictness: Strictness,
+    clock: &Clock,
+) -> anyhow::Result<SecretStore> {
+    let vault = section.vault.as_ref().map(vault_settings).transpose()?;
+    let settings = StoreSettings { strictness, ttl_ns: u64::from(section.ttl_s) * NS_PER_S, vault };
     Ok(SecretStore::new(settings, clock.clone()))
+}
+
+/// Whether this is the name of a secret and not a path.
+pub(crate) fn is_name(text: &str) -> bool {
+    config::secrets::SCHEMES.iter().any(|scheme| text.starts_with(scheme))
+}
+
+/// The key that a configuration names, from where it is, and the name of that place.
+pub(crate) fn configured_key(
+    config: &Config,
+    mode: Mode,
+    clock: &Clock,
+) -> anyhow::Result<(Credentials, SecretUri)> {
+    let uri = key_uri(config)?.context("neither secrets.key nor wire.key_file is there")?;
+    let mut store = store(config, mode, clock)?;
+    let credentials = Credentials::of(&fetch_key(&mut store, &uri)?, &uri)?;
+    Ok((credentials, uri))
 }
 
 fn vault_settings(section: &VaultSection) -> anyhow::Result<VaultSettings> {

@@ -136,7 +136,7 @@ fn walk(value: &Value, key: &str, found: &mut Vec<Named>) -> anyhow::Result<()> 
             if KEY_FILES.contains(&key) {
                 let (key, uri) = (key.to_string(), SecretUri::file(text));
                 found.push(Named { key, uri, is_key: true });
-            } else if config::secrets::SCHEMES.iter().any(|scheme| text.starts_with(scheme)) {
+            } else if secrets::is_name(text) {
                 let uri = secrets::parse(key, text)?;
                 found.push(Named { key: key.to_string(), uri, is_key: KEYS.contains(&key) });
             }

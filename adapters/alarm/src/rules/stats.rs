@@ -213,12 +213,11 @@ impl StatsRules {
     fn errors(&mut self, reading: &Reading, now_ns: u64, out: &mut Vec<Signal>) {
         for (code, count) in reading.errors.iter().take(ERROR_COUNT_MAX) {
             let known = self.errors.iter_mut().find(|(known, _)| known == code);
-            let is_new = match known {
-                Some((_, before)) => std::mem::replace(before, *count) != *count,
-                None => {
-                    self.errors.push((*code, *count));
-                    self.is_begun
-                }
+            let is_new = if let Some((_, before)) = known {
+                std::mem::replace(before, *count) != *count
+            } else {
+                self.errors.push((*code, *count));
+                self.is_begun
             };
             if is_new {
                 let signal = Signal::raise(Code::EngineError, Subject::Code(*code), (0, now_ns));

@@ -45,6 +45,8 @@ struct Hashed {
 
 impl Write for Hashed {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        #[cfg(test)]
+        tests::full_disk(bytes.len())?;
         self.out.write_all(bytes)?;
         self.hasher.update(bytes);
         self.size_bytes += u64::try_from(bytes.len()).unwrap_or(0);
@@ -213,3 +215,6 @@ fn is_decimal(text: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number(whole) && is_number(part)
 }
+
+#[cfg(test)]
+pub(super) mod tests;

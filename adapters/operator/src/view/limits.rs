@@ -1,6 +1,6 @@
 //! Every limit: what is configured, what holds now, how much of it is used.
 
-use engine::event::Side;
+use engine::event::{Event, Side};
 use engine::money::{Money, format_scaled, parse_scaled};
 use engine::risk::{LimitKey, LimitOwner, UNLIMITED, Unit};
 use engine::stats::{CounterId, Snapshot};
@@ -35,6 +35,17 @@ impl View {
             found.extend(owners.map(|owner| LimitOf { key, owner }));
         }
         found
+    }
+
+    /// The limit that a `LIMIT` record is about.
+    pub fn limit_of(&self, event: &Event) -> Option<LimitOf> {
+        let key = LimitKey::from_code(event.code)?;
+        let owner = match key.owner() {
+            LimitOwner::Account => 0,
+            LimitOwner::Instrument => event.instrument,
+            LimitOwner::Strategy => event.source,
+        };
+        Some(LimitOf { key, owner })
     }
 
     /// Whose limit it is, in words.

@@ -189,6 +189,14 @@ fn a_token_that_an_agent_replaced_is_used_at_once() {
 }
 
 #[test]
+fn a_token_that_is_no_token_is_refused_by_its_name() {
+    let mut rig = rig();
+    write_token(&rig.directory, "canary one\ncanary two");
+    check(&mut rig, PATH, "must be a token");
+    assert_eq!(rig.double.state().heard.len(), 0);
+}
+
+#[test]
 fn a_token_is_renewed_when_two_thirds_of_its_time_are_over() {
     let mut rig = rig();
     let count = |rig: &Rig, what: &str| {

@@ -1,6 +1,8 @@
 //! The items of a preflight that need no venue, and the list of all of them.
 
 use config::Config;
+use engine::clock::Clock;
+use engine::event::Mode;
 use engine::stats::ProcessId;
 use guard::beat::Beat;
 
@@ -226,25 +228,13 @@ fn operators(config: &Config) -> Item {
     Item::new("operators", may_kill && config.socket_in_force().enabled, told)
 }
 
+/// The key can be had, from a place that live mode allows.
 fn secrets(config: &Config) -> Item {
     let name = "secrets";
-    let wire_key = config.wire.as_ref().and_then(|wire| wire.key_file.as_deref());
-    let provider = config.secrets.as_ref().and_then(|secrets| secrets.key.as_deref());
-    match (provider, wire_key) {
-        (Some(source), _) if source.starts_with("env:") => Item::fail(
-            name,
-            "the key comes from the environment, which every child process sees".to_string(),
-        ),
-        (Some(source), _) => {
-            // Where it is, not what it is.
-            let scheme = source.split(':').next().unwrap_or_default();
-            Item::pass(name, format!("the key comes from provider {scheme}"))
-        }
-        (None, Some(path)) => match config::key::Key::read(std::path::Path::new(path)) {
-            Ok(_) => Item::pass(name, format!("key file {path}, readable by its owner alone")),
-            Err(error) => Item::fail(name, error.to_string()),
-        },
-        (None, None) => Item::fail(name, "no key is configured".to_string()),
+    match crate::secrets::configured_key(config, Mode::Live, &Clock::new()) {
+        // Where it is, not what it is.
+        Ok((_, uri)) => Item::pass(name, format!("the key is in {uri}")),
+        Err(error) => Item::fail(name, crate::chain(&error)),
     }
 }
 
@@ -256,7 +246,10 @@ fn alarms(config: &Config) -> Item {
     let webhooks = section.webhook.iter().map(|channel| channel.name.as_str());
     let names: Vec<&str> = webhooks.chain(section.smtp.iter().map(|it| it.name.as_str())).collect();
     if names.is_empty() {
-        return Item::fail(name, "neither a webhook nor mail: only who sits before it is told".to_string());
+        return Item::fail(
+            name,
+            "neither a webhook nor mail: only who sits before it is told".to_string(),
+        );
     }
     Item::pass(name, format!("channels: {}", names.join(", ")))
 }

@@ -10,8 +10,8 @@ use guard::line::{Line, LineConfig, Offset};
 use serde_json::Value;
 use wire::http::HttpConfig;
 
-use crate::guard_command;
 use crate::run::connected;
+use crate::secrets::{self, Credentials};
 
 use super::Subject;
 use super::items::Item;
@@ -55,15 +55,18 @@ fn open(subject: &Subject<'_>) -> anyhow::Result<Line> {
         .context("the configuration has no [wire]: there is no venue")?;
     let endpoints = connected::endpoints_of(wire, None, subject.origin)?;
     let rest = endpoints.rest.first().context("a venue has a REST address")?;
+    let mode = subject.config.mode(subject.origin)?;
+    let (Credentials { api_key, signer }, _) =
+        secrets::configured_key(subject.config, mode, &Clock::new())?;
     let tls = if rest.starts_with("https://") {
-        Some(crate::secrets::client_config(wire.ca_file.as_ref(), "wire.ca_file")?)
+        Some(secrets::client_config(wire.ca_file.as_ref(), "wire.ca_file")?)
     } else {
         None
     };
     Ok(Line::open(LineConfig {
         rest_url: rest,
         http: HttpConfig { tls, ..HttpConfig::default() },
-        credentials: Some(guard_command::configured_key(subject.config, subject.origin)?),
+        credentials: Some(guard::line::Credentials { api_key, signer }),
         request_ns_max: REQUEST_NS_MAX,
         recv_window_ms: u64::from(wire.orders.recv_window_ms),
     })?)

@@ -90,7 +90,7 @@ impl Connected {
             if uses_tls { Some(secrets::client_config(ca_file, "wire.ca_file")?) } else { None };
         let http = HttpConfig { tls: tls.clone(), ..HttpConfig::default() };
         let rest = endpoints.rest.first().context("a venue has a REST address")?;
-        let rotation = rotation_of((config, origin), (rest, &http), clock)?;
+        let rotation = rotation_of((config, origin), (rest, &http), (dir, clock))?;
         let credentials = match (&rotation, &child) {
             (Some(rotation), _) => Some(Credentials::of(&rotation.key, &rotation.uri)?),
             (None, Some(child)) => Some(credentials_of(child)?),
@@ -177,7 +177,7 @@ pub(crate) fn endpoints_of(
 fn rotation_of(
     (config, origin): (&Config, &str),
     (rest_url, http): (&str, &HttpConfig),
-    clock: &Clock,
+    (dir, clock): (&Path, &Clock),
 ) -> anyhow::Result<Option<Rotation>> {
     let Some(uri) = secrets::key_uri(config).with_context(|| origin.to_string())? else {
         return Ok(None);
@@ -189,6 +189,7 @@ fn rotation_of(
         store,
         uri,
         key,
+        dir: dir.to_path_buf(),
         interval_ns: u64::from(ttl_s) * NS_PER_S,
         rest_url: rest_url.to_string(),
         http: http.clone(),
@@ -198,7 +199,7 @@ fn rotation_of(
 /// The key of a venue of ours.
 fn credentials_of(child: &LocalVenue) -> anyhow::Result<Credentials> {
     let account = child.served.accounts.first().context("the local venue has no account")?;
-    let signer = Signer::hmac(&account.secret).context("key of the local venue")?;
+    let signer = Signer::hmac(account.secret.expose()).context("key of the local venue")?;
     Ok(Credentials { api_key: account.api_key.clone(), signer })
 }
 

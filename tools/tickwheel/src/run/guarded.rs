@@ -23,10 +23,7 @@ use engine::stats::ProcessId;
 use guard::beat::{Beat, Phase};
 use guard::record::{self, Act};
 use guard::session::{Habits, Session, VERSION};
-use secret::SecretUri;
 use serde_json::json;
-
-use crate::secrets;
 
 use super::connected::Connected;
 use super::local_venue::Account;
@@ -39,8 +36,6 @@ const PAUSE: Duration = Duration::from_millis(10);
 const START_WAIT_NS_MAX: u64 = 5_000_000_000;
 /// Acts that a start puts into the journal.
 const ACT_COUNT_MAX: usize = 2;
-/// The effective configuration of the running session, for the guard.
-pub(crate) const CONFIG_NAME: &str = "session.toml";
 /// Name of the local venue's key file in its directory.
 const LOCAL_KEY_NAME: &str = "key.toml";
 const NS_PER_MS: u64 = 1_000_000;
@@ -80,7 +75,7 @@ pub(crate) fn wait_for_guard(dir: &Path, clock: &Clock) {
 
 /// What the guard did since the last start, in words; it also becomes part of the journal, because it belongs to the
 /// history of this engine. To be called before the core runs: the ring has room.
-pub(crate) fn journal_untold(
+fn journal_untold(
     dir: &Path,
     producer: &mut InboundProducer,
     now_ns: u64,
@@ -102,6 +97,15 @@ pub(crate) fn journal_untold(
         }
     })
     .collect()
+}
+
+/// Journals what the guard did since the last start and tells it, unless only machines listen.
+pub(crate) fn tell_untold(dir: &Path, producer: &mut InboundProducer, now_ns: u64, is_json: bool) {
+    for words in journal_untold(dir, producer, now_ns) {
+        if !is_json {
+            println!("guard: {words}");
+        }
+    }
 }
 
 /// An act in one JSON object that fits a run of events.
@@ -131,13 +135,15 @@ pub(crate) fn write_session(
     let Some(wire) = &config.wire else { return Ok(()) };
     let section = config.guard.clone().unwrap_or_default();
     let child = connected.child.as_ref();
-    let key = match (&section.key_file, secrets::key_uri(config)?, child) {
-        (Some(path), _, _) => Some(SecretUri::file(absolute(Path::new(path)))),
-        (None, Some(SecretUri::File(path)), _) => Some(SecretUri::file(absolute(&path))),
-        (None, Some(uri), _) => Some(uri),
+    let named = config.secrets.as_ref().and_then(|secrets| secrets.key.clone());
+    let key_file = match (section.key_file.as_ref().or(wire.key_file.as_ref()), named, child) {
+        (Some(path), _, _) => Some(absolute(Path::new(path))),
+        // The guard reads it where the engine does.
+        (None, Some(name), _) => Some(name),
         (None, None, Some(child)) => {
-            let account = child.served.accounts.first().context("the local venue has no account")?;
-            Some(SecretUri::file(absolute(&write_local_key(&dir.join("venue"), account)?)))
+            let account =
+                child.served.accounts.first().context("the local venue has no account")?;
+            Some(absolute(&write_local_key(&dir.join("venue"), account)?))
         }
         (None, None, None) => None,
     };
@@ -151,14 +157,17 @@ pub(crate) fn write_session(
         rest_url: connected.endpoints.rest.first().context("a venue has a REST address")?.clone(),
         ca_file: ca_file.map(|path| absolute(Path::new(path))),
         // In dry-run nothing is sent, so there is nothing to cancel.
-        key: key.filter(|_| mode != Mode::DryRun).map(|uri| uri.to_string()),
+        key_file: key_file.filter(|_| mode != Mode::DryRun),
+        secrets: config
+            .secrets
+            .as_ref()
+            .map(serde_json::to_string)
+            .transpose()
+            .context("[secrets] as JSON")?,
         symbols: config.instrument.iter().map(|instrument| instrument.symbol.clone()).collect(),
         time_ns: now_ns,
         habits: habits(&section, config),
     };
-    // Places of secrets by name only: the same text is in the journal.
-    let path = dir.join(CONFIG_NAME);
-    std::fs::write(&path, config.to_toml()).with_context(|| format!("write {}", path.display()))?;
     left.write(dir).context("tell the guard where the orders are")
 }
 
@@ -176,6 +185,13 @@ fn habits(section: &GuardSection, config: &Config) -> Habits {
     }
 }
 
+/// The engine's key was exchanged: a session that is newer makes the guard read it again.
+pub(crate) fn renew_session(dir: &Path, now_ns: u64) -> anyhow::Result<()> {
+    let left = Session::read(dir).context("read what the guard is told")?;
+    let Some(left) = left else { return Ok(()) };
+    Session { time_ns: now_ns, ..left }.write(dir).context("tell the guard of another key")
+}
+
 fn absolute(path: &Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).display().to_string()
 }
@@ -187,6 +203,7 @@ pub(crate) fn write_local_key(dir: &Path, account: &Account) -> anyhow::Result<P
         let mut options = std::fs::OpenOptions::new();
         let mut file = options.create(true).write(true).truncate(true).mode(0o600).open(&path)?;
         let Account { api_key, secret } = account;
+        let secret = secret.expose();
         file.write_all(format!("api_key = \"{api_key}\"\nsecret = \"{secret}\"\n").as_bytes())
     };
     write().with_context(|| format!("write the local venue's key to {}", path.display()))?;

@@ -4,12 +4,13 @@ use std::io::{BufRead as _, BufReader};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use config::wire::LocalSection;
-use serde::Deserialize;
+use secret::Secret;
+use serde::{Deserialize, Deserializer};
 
 /// How long the venue may take until it serves.
 const START_WAIT: Duration = Duration::from_secs(20);
@@ -20,13 +21,18 @@ const END_WAIT_MS_MAX: u32 = 3_000;
 #[derive(Clone, Deserialize)]
 pub(crate) struct Account {
     pub(crate) api_key: String,
-    pub(crate) secret: String,
+    #[serde(deserialize_with = "hidden")]
+    pub(crate) secret: Arc<Secret>,
 }
 
 impl std::fmt::Debug for Account {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Account").field("api_key", &self.api_key).finish_non_exhaustive()
     }
+}
+
+fn hidden<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Secret>, D::Error> {
+    String::deserialize(from).map(|text| Arc::new(Secret::new(text)))
 }
 
 /// The line that `tickwheel venue --json` prints when it serves.

@@ -5,6 +5,7 @@
 //! ```
 //! **Invariant:** a key that the venue refuses never takes the place of one that works.
 
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use secret::{SecretError, SecretStore, SecretUri};
 use wire::http::HttpConfig;
 
 use super::beside::{Job, Life, Loss};
+use super::guarded;
 use crate::secrets::{self, Credentials};
 
 /// Pause between two looks at the clock.
@@ -30,6 +32,8 @@ pub(crate) struct Rotation {
     pub(crate) uri: SecretUri,
     /// The key in use.
     pub(crate) key: ApiKey,
+    /// Where the session that the guard reads is.
+    pub(crate) dir: PathBuf,
     /// How often it is looked at.
     pub(crate) interval_ns: u64,
     /// Where a new key is tried.
@@ -71,6 +75,9 @@ impl Rotation {
                 Look::Same => told = None,
                 Look::Exchanged => {
                     life.tell(&format!("{}: the key was exchanged", self.uri));
+                    if let Err(error) = guarded::renew_session(&self.dir, life.now_ns()) {
+                        life.tell(&crate::chain(&error));
+                    }
                     told = None;
                 }
                 // Once for each reason: it may last for hours.
@@ -168,6 +175,7 @@ mod tests {
             store,
             uri,
             key,
+            dir: directory.path().to_path_buf(),
             interval_ns: 1,
             rest_url: venue.urls.rest.clone(),
             http: HttpConfig::default(),

@@ -27,6 +27,7 @@
 mod account;
 mod breaker;
 pub mod calendar;
+pub mod ceilings;
 mod change;
 mod exposure;
 mod judge;
@@ -68,6 +69,7 @@ use usage::{Of, Usage};
 use window::Window;
 
 pub use calendar::Hours;
+pub use ceilings::{CeilingError, Ceilings};
 pub use limit_key::{LimitKey, LimitOwner, LimitTable, UNLIMITED};
 pub use limits::{
     AccountLimits, Controls, InstrumentControls, InstrumentLimits, Limits, LimitsError,

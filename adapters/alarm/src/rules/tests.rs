@@ -574,7 +574,7 @@ fn every_alarm_is_raised_by_a_test_here_or_by_the_watch() {
         Code::HistoryUnwritable,
         Code::Test,
         Code::Silenced,
-        // A process that is gone: its test needs one, `a_dead_engine_is_told_by_the_watch_that_stands_by`.
+        // A process that is gone: its test needs one, `tests/it/alarms_reach_people.rs`.
         Code::EngineDead,
     ]);
     let here = include_str!("tests.rs").split("fn every_alarm_is_raised").next().unwrap();

@@ -30,12 +30,16 @@ impl Gate {
         let gross = value.max(entry.worth.sides[side.opposite().index()]);
         let total = self.sheet.gross_with(entry, gross);
         // A value that is saturated on both sides of the comparison is unknown, not unchanged.
-        if value_before < value || value == Money::MAX {
+        let grows = value_before < value || value == Money::MAX;
+        if grows {
             money_at_most(Rule::PositionNotional, value, asked.limits.position_notional_max)?;
             self.share(asked, value)?;
-            if self.has_row_limits {
-                self.row_exposure(asked)?;
-            }
+        }
+        // What closes for the account may open for the strategy.
+        if self.has_row_limits {
+            self.row_exposure(asked)?;
+        }
+        if grows {
             money_at_most(Rule::GrossNotional, total, asked.account.gross_notional_max)?;
             if let Some(capital) = self.limits.controls.capital {
                 // What is lost is no longer there to trade with.

@@ -151,7 +151,7 @@ fn a_limit_above_a_ceiling_is_an_error_that_names_both() {
     check_owner(
         "ceilings = \"owner\"",
         "ceilings = \"starter\"",
-        &["10000", "ceilings = \"starter\""],
+        &["loss_daily_max", "500", "ceilings = \"starter\""],
     );
     check_owner("ceilings = \"owner\"", "ceilings = \"all\"", &["risk.ceilings", "starter"]);
 }

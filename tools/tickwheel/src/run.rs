@@ -34,7 +34,7 @@ use clap::Args;
 use config::Config;
 use engine::border::{self, InboundProducer};
 use engine::clock::Clock;
-use engine::event::Mode;
+use engine::event::{BreakerState, Mode};
 use engine::idle::{IdlePolicy, Idler};
 use engine::pipeline::Pipeline;
 use engine::pipeline::core_thread::{Core, CoreSettings};
@@ -404,6 +404,7 @@ fn print_start(
             state.name()
         );
     }
+    print_held(&opened.pipeline);
     if 0 < continued.completed_count {
         println!(
             "recovery: {} decisions completed the cascade that was cut off",
@@ -415,6 +416,29 @@ fn print_start(
     }
     for skipped in &continued.snapshots_skipped {
         println!("recovery: not used: {skipped}");
+    }
+}
+
+/// Scopes that an earlier session left tripped, paused or killed, and what lifts each.
+fn print_held(pipeline: &Pipeline) {
+    let held = pipeline.control().scopes().filter(|scope| scope.state != BreakerState::Normal);
+    for scope in held {
+        let lifts = if scope.is_latched {
+            "tickwheel ctl rearm (docs/runbooks/kill.md)"
+        } else if scope.state == BreakerState::Killed {
+            "nothing: its positions are being closed, then it goes on"
+        } else if scope.is_paused {
+            "tickwheel ctl resume"
+        } else {
+            "tickwheel ctl approve, then the quiet period (docs/runbooks/breaker-tripped.md)"
+        };
+        println!(
+            "{} is {} since an earlier session ({}, trip {}); what lifts it: {lifts}",
+            scope.scope,
+            scope.state.name(),
+            scope.reason.name(),
+            scope.trip
+        );
     }
 }
 

@@ -103,6 +103,8 @@ pub(super) struct Table {
     rows: u64,
     jsonl: Option<Hashed>,
     csv: Option<Hashed>,
+    /// The row in the making: hashing many small pieces takes longer than making them.
+    line: Vec<u8>,
 }
 
 impl Table {
@@ -118,6 +120,7 @@ impl Table {
             rows: 0,
             jsonl: if jsonl { Some(Hashed::create(dir, &format!("{name}.jsonl"))?) } else { None },
             csv: if csv { Some(Hashed::create(dir, &format!("{name}.csv"))?) } else { None },
+            line: Vec::with_capacity(1024),
         };
         if let Some(csv) = &mut table.csv {
             let head: String = columns.join(",") + "\r\n";
@@ -135,10 +138,16 @@ impl Table {
     pub(super) fn write(&mut self, row: &[Cell]) -> Result<(), ExportError> {
         assert!(row.len() == self.columns.len());
         if let Some(jsonl) = &mut self.jsonl {
-            write_json(jsonl, self.columns, row).at("write", &jsonl.path)?;
+            self.line.clear();
+            write_json(&mut self.line, self.columns, row)
+                .and_then(|()| jsonl.write_all(&self.line))
+                .at("write", &jsonl.path)?;
         }
         if let Some(csv) = &mut self.csv {
-            write_csv(csv, row).at("write", &csv.path)?;
+            self.line.clear();
+            write_csv(&mut self.line, row)
+                .and_then(|()| csv.write_all(&self.line))
+                .at("write", &csv.path)?;
         }
         self.rows += 1;
         Ok(())

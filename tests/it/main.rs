@@ -15,6 +15,7 @@ mod a_session_over_tls;
 mod a_signed_journal_is_verified_and_exported;
 mod a_start_cut_off_in_the_manifest;
 mod a_storm_delays_no_report;
+mod alarms_reach_people;
 mod architecture;
 mod backtest_of_a_capture;
 mod clock_skew_beyond_the_receive_window;

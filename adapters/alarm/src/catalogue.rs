@@ -1,5 +1,8 @@
 //! The catalogue: every alarm with its stable code, severity, meaning, runbook, and how it ends.
 
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
 
 /// How bad it is, and so who is told.

@@ -206,6 +206,15 @@ impl View {
             };
             view.scopes.insert(status.scope.tag(), told);
         }
+        let job = pipeline.control().last_job();
+        view.kill = KillPhase::from_code(job.phase).map(|phase| KillProgress {
+            scope: job.scope.tag(),
+            phase,
+            cancelled: i64::from(job.orders_cancelled),
+            left: i64::from(job.orders_left),
+            elapsed_ns: job.job_end_ns.saturating_sub(job.job_start_ns),
+            at_ns: job.job_end_ns.max(job.job_start_ns),
+        });
         for of in view.limits_of_all() {
             if let Some(value) = pipeline.gate().limit(of.key, of.owner) {
                 view.limits.set_value(of.key, of.owner, value);

@@ -204,7 +204,7 @@ fn the_console_has_a_line_a_notice() {
     let all = notices(Code::LinkDown, 0, 2);
     let message = Message { instance: "paper", notices: &all };
     Console::new(&mut out).deliver(&message, &Clock::new()).unwrap();
-    let text = String::from_utf8(out).unwrap().replace("\r\x1b[2K", "");
+    let text = String::from_utf8(out).unwrap();
     assert_eq!(text.lines().count(), 2);
     assert!(text.starts_with("[CRITICAL] alarm 1 link-down (venue 0): "), "{text}");
     assert!(text.contains("-> docs/runbooks/venue-restart.md\n"), "{text}");

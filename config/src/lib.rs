@@ -13,6 +13,7 @@ pub mod live;
 pub mod monitor;
 pub mod number;
 pub mod operator;
+pub mod risk;
 pub mod schema;
 pub mod secrets;
 #[cfg(test)]
@@ -28,6 +29,8 @@ pub const PROFILES: &[(&str, &str)] = &[
     ("paper", include_str!("../profiles/paper.toml")),
     ("generated", include_str!("../profiles/generated.toml")),
     ("live-first-day", include_str!("../profiles/live-first-day.toml")),
+    ("owner", include_str!("../profiles/owner.toml")),
+    ("starter", include_str!("../profiles/starter.toml")),
     ("backtest-spot", include_str!("../profiles/backtest-spot.toml")),
     ("backtest-usdm", include_str!("../profiles/backtest-usdm.toml")),
 ];

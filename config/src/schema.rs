@@ -11,6 +11,7 @@ use crate::live::LiveSection;
 use crate::monitor::MonitorSection;
 use crate::number::Number;
 use crate::operator::{OperatorSection, OperatorSocketSection};
+use crate::risk::RiskSection;
 use crate::secrets::SecretsSection;
 use crate::wire::WireSection;
 
@@ -236,63 +237,6 @@ pub struct MarketInstrumentSection {
     pub levels: u32,
     /// Mean quantity of a level near the touch.
     pub level_quantity: Number,
-}
-
-/// `[risk]`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RiskSection {
-    /// Limits of the whole account.
-    pub account: Option<AccountLimitsSection>,
-    /// Limits by instrument.
-    #[serde(default)]
-    pub instrument: Vec<InstrumentLimitsSection>,
-}
-
-/// `[risk.account]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AccountLimitsSection {
-    /// Most new orders and changes within the window.
-    pub order_rate_count_max: u32,
-    /// Length of the rolling window, ms.
-    pub order_rate_window_ms: u32,
-    /// Most open orders.
-    pub orders_open_max: u32,
-    /// Loss since the start of the day at which only reducing orders pass.
-    pub loss_daily_max: Number,
-    /// Loss from the peak at which trading halts.
-    pub drawdown_max: Number,
-    /// Most gross notional, all instruments, working orders included.
-    pub gross_notional_max: Number,
-    /// Start of the trading day, seconds after UTC midnight.
-    #[serde(default)]
-    pub day_start_utc_s: u32,
-}
-
-/// `[[risk.instrument]]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct InstrumentLimitsSection {
-    /// Symbol of an `[[instrument]]`.
-    pub symbol: String,
-    /// Most quantity of one order.
-    pub order_quantity_max: Number,
-    /// Most notional of one order.
-    pub order_notional_max: Number,
-    /// Most position, working orders included.
-    pub position_quantity_max: Number,
-    /// Most notional of the position, working orders included.
-    pub position_notional_max: Number,
-    /// How far beyond the mid an order may reach, 1e-4.
-    pub collar_bps: u32,
-    /// How far behind the mid an order may rest, 1e-4.
-    pub passive_bps: u32,
-    /// Oldest market that may serve as reference, ms.
-    pub reference_age_ms_max: u32,
-    /// On the restricted list: no new orders.
-    #[serde(default)]
-    pub restricted: bool,
 }
 
 /// `[[instrument]]`

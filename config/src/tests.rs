@@ -117,3 +117,109 @@ fn the_monitor_is_absent_without_its_section_and_knows_the_stops_of_strategies()
     assert_eq!(absent.monitor, None);
     assert_eq!(absent.pipeline("absent").unwrap().monitor.sample_interval_ns, 0);
 }
+
+/// As [`check`], of the owner profile, which has every control.
+#[track_caller]
+fn check_owner(from: &str, to: &str, words: &[&str]) {
+    let owner = profile("owner").unwrap();
+    let text = owner.replacen(from, to, 1);
+    assert_ne!(text, owner, "\"{from}\" is not in the profile");
+    let error = Config::parse(&text, "owner.toml").unwrap_err().to_string();
+    for word in words {
+        assert!(error.contains(word), "\"{word}\" is not in: {error}");
+    }
+}
+
+#[test]
+fn a_limit_above_a_ceiling_is_an_error_that_names_both() {
+    let of = |key: &str, value: &str, limit: &str| {
+        let words = [key, value, limit, "ceilings = \"owner\""];
+        let owner = profile("owner").unwrap();
+        let line = owner.lines().find(|line| line.starts_with(key)).unwrap();
+        let quote = if line.contains('"') { "\"" } else { "" };
+        check_owner(line, &format!("{key} = {quote}{value}{quote}"), &words);
+    };
+    of("order_notional_max", "10000.01", "10000");
+    of("position_notional_max", "10000.01", "10000");
+    of("loss_daily_max", "500.01", "500");
+    of("drawdown_max", "1001", "1000");
+    of("exposure_bps_max", "2501", "2500");
+    of("hold_time_ms_max", "60001", "60000");
+    check_owner("hold_time_ms_max = 60000\n", "", &["hold_time_ms_max", "missing", "60000"]);
+    check_owner(
+        "ceilings = \"owner\"",
+        "ceilings = \"starter\"",
+        &["10000", "ceilings = \"starter\""],
+    );
+    check_owner("ceilings = \"owner\"", "ceilings = \"all\"", &["risk.ceilings", "starter"]);
+}
+
+#[test]
+fn a_mistake_in_a_control_is_named() {
+    check_owner("capital = \"40000\"\n", "", &["capital", "exposure_bps_max"]);
+    check_owner(
+        "name = \"maker-eth\"\nallow",
+        "name = \"maker\"\nallow",
+        &["risk.strategy", "maker"],
+    );
+    check_owner(
+        "name = \"maker-eth\"\nallow",
+        "name = \"maker-btc\"\nallow",
+        &["maker-btc", "twice"],
+    );
+    check_owner("allow = [\"ETHUSD\"]", "allow = [\"ETH\"]", &["maker-eth.allow", "ETH"]);
+    check_owner("execution_window_ms = 60000\n", "", &["execution_window_ms", "strategy 0"]);
+    check_owner(
+        "duplicate_count_max = 5",
+        "duplicate_count_max = 9",
+        &["duplicate_count_max", "9"],
+    );
+    check_owner("duplicate_window_ms = 1000\n", "", &["duplicate_window_ms"]);
+    check_owner("message_rate_window_ms = 1000\n", "", &["message_rate_window_ms"]);
+    check_owner("reference_window_ms = 5000\n", "", &["reference_window_ms", "instrument 0"]);
+    check_owner("soft_percent = 80", "soft_percent = 101", &["soft_percent", "101"]);
+    let hours = |text: &str| format!("hold_time_ms_max = 60000\nhours = {{ {text} }}");
+    let from = "hold_time_ms_max = 60000";
+    let good = "days = [\"mon\"], from = \"08:00\", to = \"16:30\", holidays = [\"2026-12-25\"]";
+    let text = profile("owner").unwrap().replacen(from, &hours(good), 1);
+    let config = Config::parse(&text, "owner.toml").unwrap();
+    assert_eq!(Config::parse(&config.to_toml(), "again").unwrap(), config);
+    let limits = config.limits(&config.instruments("owner").unwrap(), "owner").unwrap();
+    let read = limits.controls.instruments[0].hours.clone().unwrap();
+    assert_eq!((read.days, read.from_ns, read.holidays), (1, 28_800_000_000_000, vec![20_812]));
+    check_owner(from, &hours(&good.replace("mon", "someday")), &["hours.days", "someday"]);
+    check_owner(from, &hours(&good.replace("08:00", "8")), &["hours.from", "8", "HH:MM"]);
+    check_owner(from, &hours(&good.replace("16:30", "25:00")), &["hours.to", "25:00"]);
+    check_owner(from, &hours(&good.replace("12-25", "13-25")), &["hours.holidays", "2026-13-25"]);
+    check_owner(from, &hours(&good.replace("\"mon\"", "")), &["hours", "at least one"]);
+}
+
+#[test]
+fn controls_reach_the_gate_in_its_units() {
+    use engine::risk::LimitKey;
+    let config = Config::parse(profile("owner").unwrap(), "owner").unwrap();
+    let mut limits = config.limits(&config.instruments("owner").unwrap(), "owner").unwrap();
+    for (key, owner, want) in [
+        (LimitKey::CollarTrade, 0, 100),
+        (LimitKey::CollarWindow, 0, 50),
+        (LimitKey::Spread, 1, 100),
+        (LimitKey::Jump, 1, 200),
+        (LimitKey::ExposureShare, 2, 2_500),
+        (LimitKey::HoldTime, 2, 60_000),
+        (LimitKey::Short, 0, engine::risk::UNLIMITED),
+        (LimitKey::BatchNotional, 0, 2_000_000_000_000),
+        (LimitKey::MessageRate, 0, 400),
+        (LimitKey::Duplicate, 0, 5),
+        (LimitKey::OrdersDaily, 0, engine::risk::UNLIMITED),
+        (LimitKey::StrategyPosition, 0, 1_000_000_000_000),
+        (LimitKey::StrategyGross, 1, 1_000_000_000_000),
+        (LimitKey::StrategyOrdersOpen, 1, 16),
+        (LimitKey::StrategyOrderRate, 1, 100),
+        (LimitKey::StrategyLossDaily, 2, 25_000_000_000),
+        (LimitKey::StrategyExecutions, 2, 1_200),
+    ] {
+        assert_eq!(limits.value(key, owner), Some(want), "{}", key.name());
+    }
+    assert_eq!(limits.controls.strategies[1].allowed, Some(vec![1]));
+    assert!(limits.controls.alerts && limits.controls.self_match && limits.controls.two_person);
+}

@@ -5,11 +5,9 @@ use engine::feed::FeedConfig;
 use engine::idle::IdlePolicy;
 use engine::instrument::{FEE_RATE_SCALE, Instrument, InstrumentTable, Venue};
 use engine::money::{DecimalError, Money};
-use engine::oms::LIVE_COUNT_MAX;
 use engine::pipeline::PipelineConfig;
-use engine::risk::{AccountLimits, Controls, InstrumentLimits, Limits};
 
-use crate::schema::{AccountLimitsSection, Config, InstrumentLimitsSection, InstrumentSection};
+use crate::schema::{Config, InstrumentSection};
 use crate::{ConfigError, Number};
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -169,47 +167,6 @@ impl Config {
         InstrumentTable::new(instruments?).map_err(|error| conflict(origin, error.to_string()))
     }
 
-    /// Risk limits; an instrument without any stays without, and every order on it is refused.
-    pub fn limits(&self, table: &InstrumentTable, origin: &str) -> Result<Limits, ConfigError> {
-        let mut instruments: Vec<Option<InstrumentLimits>> = vec![None; table.count()];
-        for section in &self.risk.instrument {
-            let symbol = &section.symbol;
-            let Some(index) = table.find(symbol) else {
-                let what =
-                    format!("risk.instrument: no [[instrument]] has the symbol \"{symbol}\"");
-                return Err(conflict(origin, what));
-            };
-            let slot = &mut instruments[usize::from(index)];
-            if slot.is_some() {
-                return Err(conflict(origin, format!("risk.instrument {symbol} is there twice")));
-            }
-            let instrument = table.get(index).expect("found in the table");
-            *slot = Some(instrument_limits(section, instrument, origin)?);
-        }
-        let account = match &self.risk.account {
-            Some(section) => Some(account_limits(section, origin)?),
-            None => None,
-        };
-        let limits = Limits { instruments, account, controls: Controls::default() };
-        if let Some(account) = &self.risk.account
-            && LIVE_COUNT_MAX < usize::try_from(account.orders_open_max).unwrap_or(usize::MAX)
-        {
-            let must =
-                format!("at most {LIVE_COUNT_MAX}, the live orders that the OMS has room for");
-            return Err(range(
-                origin,
-                "risk.account.orders_open_max",
-                account.orders_open_max,
-                &must,
-            ));
-        }
-        let order_count_max = usize::try_from(self.engine.orders_max).unwrap_or(usize::MAX);
-        limits
-            .validate(table.count(), order_count_max)
-            .map_err(|error| conflict(origin, error.to_string()))?;
-        Ok(limits)
-    }
-
     /// Settings of the core.
     pub fn pipeline(&self, origin: &str) -> Result<PipelineConfig, ConfigError> {
         let table = self.instruments(origin)?;
@@ -261,44 +218,4 @@ fn instrument(section: &InstrumentSection, origin: &str) -> Result<Instrument, C
     };
     instrument.check().map_err(|error| conflict(origin, error.to_string()))?;
     Ok(instrument)
-}
-
-fn instrument_limits(
-    section: &InstrumentLimitsSection,
-    instrument: &Instrument,
-    origin: &str,
-) -> Result<InstrumentLimits, ConfigError> {
-    let keys = Keys { origin, prefix: format!("risk.instrument {}", section.symbol) };
-    let scale = instrument.quantity_scale;
-    Ok(InstrumentLimits {
-        order_quantity_max: keys.scaled("order_quantity_max", section.order_quantity_max, scale)?,
-        order_notional_max: keys.money("order_notional_max", section.order_notional_max)?,
-        position_quantity_max: keys.scaled(
-            "position_quantity_max",
-            section.position_quantity_max,
-            scale,
-        )?,
-        position_notional_max: keys
-            .money("position_notional_max", section.position_notional_max)?,
-        collar_bps: i64::from(section.collar_bps),
-        passive_bps: i64::from(section.passive_bps),
-        reference_age_ns_max: u64::from(section.reference_age_ms_max) * NS_PER_MS,
-        restricted: section.restricted,
-    })
-}
-
-fn account_limits(
-    section: &AccountLimitsSection,
-    origin: &str,
-) -> Result<AccountLimits, ConfigError> {
-    let keys = Keys { origin, prefix: "risk.account".to_string() };
-    Ok(AccountLimits {
-        order_rate_count_max: section.order_rate_count_max,
-        order_rate_window_ns: u64::from(section.order_rate_window_ms) * NS_PER_MS,
-        orders_open_max: section.orders_open_max,
-        loss_daily_max: keys.money("loss_daily_max", section.loss_daily_max)?,
-        drawdown_max: keys.money("drawdown_max", section.drawdown_max)?,
-        gross_notional_max: keys.money("gross_notional_max", section.gross_notional_max)?,
-        day_start_ns_utc: u64::from(section.day_start_utc_s) * 1_000_000_000,
-    })
 }

@@ -132,6 +132,7 @@ impl Control {
         Kind::RISK_STATE,
         Kind::ANOMALY,
         Kind::LOCK,
+        Kind::LIMIT,
         Kind::ALERT,
         Kind::ANSWER,
     ]);
@@ -180,6 +181,7 @@ impl Control {
             | Kind::RISK_STATE
             | Kind::ANOMALY
             | Kind::LOCK
+            | Kind::LIMIT
             | Kind::ALERT => {
                 self.desk.see(event);
                 self.see(event, market, out);

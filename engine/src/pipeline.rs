@@ -39,7 +39,7 @@ use crate::monitor::{Monitor, MonitorConfig};
 use crate::oms::{Oms, OmsConfig, OmsTimes};
 use crate::reconcile::{Reconcile, ReconcileConfig};
 use crate::ring::{Emitter, Ring};
-use crate::risk::{Gate, Limits};
+use crate::risk::{Gate, LimitKey, Limits, UNLIMITED};
 use crate::state::{LoadError, Loader, STATE_VERSION, Saver, State, mix, mix_event};
 use crate::strategy::{Host, Strategy};
 
@@ -109,6 +109,7 @@ pub struct Edges<'a, R, O, P> {
     pub probe: &'a mut P,
 }
 
+const NS_PER_MS: u64 = 1_000_000;
 const STAGE_COUNT: usize = 9;
 
 // Bits of the stages in `LISTENERS`, and their cursors' indices, in the order of the flow.
@@ -183,6 +184,8 @@ impl Pipeline {
         strategies: Vec<Box<dyn Strategy>>,
     ) -> Pipeline {
         assert!(config.state_hash_interval.is_power_of_two());
+        let mut control = config.control.clone();
+        tighten_hold(&mut control, &config.limits);
         let strategy_count = strategies.len();
         let oms = OmsConfig {
             engine: config.engine,
@@ -199,7 +202,7 @@ impl Pipeline {
             feed: Feed::new(config.feed, &instruments),
             host: Host::new(strategies, instruments.clone()),
             control: Control::new(
-                config.control,
+                control,
                 chunks(&config.limits, instruments.count()),
                 instruments.clone(),
                 strategy_count,
@@ -512,6 +515,16 @@ fn chunks(limits: &Limits, instrument_count: usize) -> Vec<Option<Chunk>> {
         });
     }
     chunks
+}
+
+/// The gate's limits tell how long positions may be held; whoever closes them is another stage.
+fn tighten_hold(control: &mut ControlConfig, limits: &Limits) {
+    for (index, own) in limits.controls.instruments.iter().enumerate() {
+        let ms = own.limits.get(LimitKey::HoldTime);
+        if let Some(ms) = u64::try_from(ms).ok().filter(|_| ms != UNLIMITED) {
+            control.hold.tighten_instrument(index, ms.saturating_mul(NS_PER_MS));
+        }
+    }
 }
 
 fn oms_times(config: &PipelineConfig) -> OmsTimes {

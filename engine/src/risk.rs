@@ -27,6 +27,7 @@
 mod account;
 mod breaker;
 pub mod calendar;
+pub mod ceilings;
 mod change;
 mod exposure;
 mod judge;
@@ -68,6 +69,7 @@ use usage::{Of, Usage};
 use window::Window;
 
 pub use calendar::Hours;
+pub use ceilings::{CeilingError, Ceilings};
 pub use limit_key::{LimitKey, LimitOwner, LimitTable, UNLIMITED};
 pub use limits::{
     AccountLimits, Controls, InstrumentControls, InstrumentLimits, Limits, LimitsError,
@@ -295,7 +297,7 @@ impl Gate {
             Kind::INTENT | Kind::INTENT_REPLACE => self.intent(event, market, out),
             Kind::INTENT_CANCEL => {
                 self.messages.push(event.time_ns);
-                out.emit(Event { kind: Kind::APPROVED_CANCEL, ..*event });
+                out.emit_as(Kind::APPROVED_CANCEL, event);
             }
             Kind::ORDER => self.order(event, out),
             Kind::FILL => self.fill(event, market, out),
@@ -350,7 +352,7 @@ impl Gate {
         wanted: &Wanted,
         out: &mut Emitter<'_>,
     ) -> Result<(), NoRoom> {
-        let sequence = out.emit(Event { kind: Kind::APPROVED, ..*event });
+        let sequence = out.emit_as(Kind::APPROVED, event);
         let order = Order { id: sequence, ..wanted.order };
         self.orders.push_unbound(order)?;
         self.opened(order.source, 1);
@@ -365,7 +367,7 @@ impl Gate {
         wanted: &Wanted,
         out: &mut Emitter<'_>,
     ) -> Result<(), NoRoom> {
-        let sequence = out.emit(Event { kind: Kind::APPROVED_REPLACE, ..*event });
+        let sequence = out.emit_as(Kind::APPROVED_REPLACE, event);
         let place = wanted.place.ok_or(NoRoom)?;
         let before = self.held(self.orders.get(place));
         let order = self.orders.get_mut(place);

@@ -158,15 +158,19 @@ impl Strategy for Greedy {
 }
 
 fn pipeline() -> Pipeline {
+    pipeline_of(limits(), 256)
+}
+
+fn pipeline_of(limits: Limits, order_count_max: usize) -> Pipeline {
     let config = PipelineConfig {
         engine: 1,
         mode: Mode::Live,
         ring_slot_count: 4_096,
         feed: FeedConfig { stale_ns_max: 1_000_000 * MS_NS, buffer_event_count_max: 64 },
-        limits: limits(),
+        limits,
         control: control(),
-        order_count_max: 256,
-        outbound_pending_max: 1_024,
+        order_count_max,
+        outbound_pending_max: 4_096,
         query_interval_ns: 20 * MS_NS,
         reconcile: ReconcileConfig::default(),
         monitor: MonitorConfig::default(),
@@ -270,8 +274,12 @@ struct Run {
 
 impl Run {
     fn new() -> Run {
+        Run::of(pipeline())
+    }
+
+    fn of(pipeline: Pipeline) -> Run {
         let mut run = Run {
-            pipeline: pipeline(),
+            pipeline,
             recorder: MemoryRecorder::default(),
             time_ns: 1_000_000 * MS_NS,
             session: 0,
@@ -466,6 +474,40 @@ impl Run {
         let all = self.pipeline.control().scopes().next().unwrap();
         assert_eq!((all.scope, all.phase, all.orders_left), (Scope::All, 4, 0));
     }
+}
+
+/// As many as the order stage has room for.
+const ORDER_COUNT: usize = engine::oms::LIVE_COUNT_MAX;
+
+#[test]
+fn a_kill_of_as_many_orders_as_there_can_be_fits_into_the_rings() {
+    let mut limits = limits();
+    for own in limits.instruments.iter_mut().flatten() {
+        (own.position_quantity_max, own.position_notional_max) =
+            (1_000_000, Money(50_000_000 * Money::ONE.0));
+    }
+    if let Some(account) = &mut limits.account {
+        account.orders_open_max = u32::try_from(ORDER_COUNT).unwrap();
+        account.gross_notional_max = Money(50_000_000 * Money::ONE.0);
+    }
+    let mut run = Run::of(pipeline_of(limits, 4_096));
+    for _ in 0..ORDER_COUNT {
+        let of = (CommandCode::OrderNew, Scope::All);
+        run.step(Op::Command { code: of.0, scope: of.1, trip: 0, quantity: 0 });
+    }
+    assert_eq!(run.pipeline.oms().open_count(), ORDER_COUNT);
+    let first = run.pipeline.head();
+    run.step(Op::Command { code: CommandCode::Kill, scope: Scope::All, trip: 0, quantity: 1 });
+    let cancels = |run: &Run, first: u64| {
+        let sequences = first + 1..=run.pipeline.head();
+        let kinds = sequences.map(|sequence| run.pipeline.recent(sequence).kind);
+        kinds.filter(|kind| *kind == Kind::SEND_CANCEL).count()
+    };
+    assert_eq!(cancels(&run, first), ORDER_COUNT);
+    let first = run.pipeline.head();
+    run.step(Op::Clock { ms: 2_000 });
+    assert_eq!(cancels(&run, first), ORDER_COUNT, "and again");
+    assert_eq!(run.pipeline.fault(), None);
 }
 
 proptest! {

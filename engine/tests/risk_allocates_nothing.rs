@@ -7,12 +7,17 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use engine::event::{BookState, Event, Kind, OrderState, OrderTerms, Side, flags, session};
+use engine::event::{
+    BookState, CommandCode, Event, Kind, OrderState, OrderTerms, Side, flags, session,
+};
 use engine::instrument::{Instrument, InstrumentTable, Venue};
 use engine::market::{Market, Top};
 use engine::money::Money;
 use engine::ring::{Emitter, Ring};
-use engine::risk::{AccountLimits, Gate, InstrumentLimits, Limits};
+use engine::risk::{
+    AccountLimits, Controls, Gate, Hours, InstrumentControls, InstrumentLimits, LimitKey,
+    LimitTable, Limits, StrategyControls,
+};
 
 thread_local! {
     static ALLOCATION_COUNT: Cell<u64> = const { Cell::new(0) };
@@ -82,6 +87,44 @@ fn limits() -> Limits {
     }
 }
 
+/// The same with every control that is off unless configured.
+fn with_controls() -> Limits {
+    let mut limits = limits();
+    let hours = Hours { days: 0x7f, from_ns: 0, to_ns: 86_400_000_000_000, holidays: vec![9] };
+    limits.controls = Controls {
+        two_person: true,
+        alerts: true,
+        soft_percent: Some(80),
+        capital: Some(Money(1_000_000 * Money::ONE.0)),
+        message_rate_window_ns: 1_000,
+        duplicate_window_ns: 100,
+        execution_window_ns: 1_000,
+        reference_window_ns: 1_000,
+        self_match: true,
+        instruments: vec![InstrumentControls { limits: LimitTable::default(), hours: Some(hours) }],
+        strategies: vec![StrategyControls {
+            limits: LimitTable::default(),
+            allowed: Some(vec![0]),
+        }],
+        ..Controls::default()
+    };
+    for key in LimitKey::ALL.iter().filter(|key| key.is_tabled()) {
+        limits.set_value(*key, 0, i64::from(u16::MAX));
+    }
+    limits.set_value(LimitKey::Duplicate, 0, 8);
+    limits.set_value(LimitKey::MessageRate, 0, 200);
+    for key in [
+        LimitKey::BatchNotional,
+        LimitKey::NotionalDaily,
+        LimitKey::StrategyPosition,
+        LimitKey::StrategyGross,
+        LimitKey::StrategyLossDaily,
+    ] {
+        limits.set_value(key, 0, i64::MAX / 2);
+    }
+    limits
+}
+
 struct Desk {
     gate: Gate,
     market: Market,
@@ -133,9 +176,32 @@ fn live(desk: &mut Desk, round: u64) {
     desk.send(session::clock().at(round * 10), 0);
 }
 
+/// Changes of limits, told and confirmed.
+fn change_limits(desk: &mut Desk) {
+    for number in 1..20 {
+        let mut set =
+            session::command(CommandCode::LimitSet, u32::from(LimitKey::OrdersOpen.code()));
+        (set.id, set.source) = (number, 1);
+        set.quantity = if number % 2 == 0 { 39 } else { 38 };
+        desk.send(set, 0);
+        let mut confirm = session::command(CommandCode::Confirm, 0);
+        (confirm.id, confirm.source, confirm.price) = (100 + number, 2, number.cast_signed());
+        desk.send(confirm, 0);
+    }
+}
+
 #[test]
 fn the_gate_allocates_nothing_after_it_was_made() {
-    let gate = Gate::new(limits(), table(), 1, ORDERS_MAX);
+    check(limits());
+}
+
+#[test]
+fn the_gate_with_every_control_allocates_nothing_either() {
+    check(with_controls());
+}
+
+fn check(limits: Limits) {
+    let gate = Gate::new(limits, table(), 1, ORDERS_MAX);
     let mut market = Market::new(1);
     let own = market.get_mut(0).expect("there is one instrument");
     own.state = BookState::Live;
@@ -147,6 +213,7 @@ fn the_gate_allocates_nothing_after_it_was_made() {
     for round in 0..2_000 {
         live(&mut desk, round);
     }
+    change_limits(&mut desk);
     // Orders from elsewhere fill the spill list to its end and beyond.
     let stranger = Event { instrument: 0, source: 0, price: 10_000, ..Event::new(Kind::ORDER) };
     for id in 1_000_000..1_000_200 {

@@ -61,6 +61,12 @@ fn keys_and_exit_codes_of_every_command() {
     assert!(matches!(doctor.code, Some(0 | 1)), "{doctor:#?}");
     doctor.json();
 
+    let mut controls = command(&["controls", "report", "--json", "--data-dir"]);
+    controls.arg(&place.data);
+    let controls = Running::start(&mut controls).end().expect(0).json();
+    has_keys(&controls, &["build", "config_hash", "controls", "summary"]);
+    assert_eq!(controls["controls"].as_array().map(Vec::len), Some(36));
+
     // The life of the first order, from market event to its end.
     let send = events.iter().find(|event| event.kind.is_outbound()).expect("somebody traded");
     let sequence = send.sequence.to_string();

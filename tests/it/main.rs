@@ -8,11 +8,14 @@
 )]
 
 mod a_cut_socket_recovers_fast;
+mod a_kill_on_the_local_venue;
 mod a_panicking_strategy_is_isolated;
 mod a_run_can_be_replayed_and_continued;
 mod a_session_over_tls;
+mod a_signed_journal_is_verified_and_exported;
 mod a_start_cut_off_in_the_manifest;
 mod a_storm_delays_no_report;
+mod alarms_reach_people;
 mod architecture;
 mod backtest_of_a_capture;
 mod clock_skew_beyond_the_receive_window;
@@ -27,9 +30,11 @@ mod fuzz_replay;
 mod golden_journals_open_for_ever;
 mod kill_nine_at_any_moment;
 mod listen_stream_lost_while_fills_happen;
+mod live_needs_a_clear_preflight;
 mod machine_output_is_stable;
 mod no_exposure_above_a_limit;
 mod no_secret_leaves;
+mod operators_command_a_running_engine;
 mod planned_reconnect_leaves_no_gap;
 mod random_faults_lose_and_double_nothing;
 mod replay_is_byte_identical;

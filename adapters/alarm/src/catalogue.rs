@@ -1,5 +1,8 @@
 //! The catalogue: every alarm with its stable code, severity, meaning, runbook, and how it ends.
 
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
 
 /// How bad it is, and so who is told.
@@ -156,6 +159,8 @@ alarms! {
         "A figure of the post-trade monitor reached its limit.";
     IntentsDropped = 119 "intents-dropped" Warning Quiet "strategy-panic.md"
         "A strategy asked for more at once than the engine takes; the rest was dropped.";
+    HoldTime = 120 "hold-time" Critical Quiet "limit.md"
+        "A position was held for too long: the engine closes it.";
 
     // Orders and venues.
     VenueLocked = 201 "venue-locked" Critical Condition "reconcile-mismatch.md"

@@ -13,6 +13,8 @@ pub mod console;
 pub mod shape;
 pub mod smtp;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 pub mod webhook;
 
@@ -232,8 +234,8 @@ impl Channel {
 
     /// Takes a notice if it is this channel's to tell. Never waits for a delivery.
     pub fn push(&self, notice: &Notice) {
-        let is_own_failure = notice.code == Code::ChannelFailing
-            && notice.subject == Subject::Channel(self.number);
+        let is_own_failure =
+            notice.code == Code::ChannelFailing && notice.subject == Subject::Channel(self.number);
         if notice.silenced || notice.severity < self.settings.severity_min || is_own_failure {
             return;
         }
@@ -302,8 +304,7 @@ impl Progress {
         let kept = std::fs::read_to_string(dir.join(&file)).ok();
         let last = kept.and_then(|text| text.trim().parse().ok());
         let newest = || backlog.last().map_or(0, |notice| notice.notice);
-        let progress =
-            Progress { dir: dir.to_path_buf(), file, last: last.unwrap_or_else(newest) };
+        let progress = Progress { dir: dir.to_path_buf(), file, last: last.unwrap_or_else(newest) };
         progress.save();
         progress
     }
@@ -399,9 +400,10 @@ impl Worker {
                 self.done(batch, Some(error));
                 return true;
             }
-            let asked_ns = match error {
-                DeliveryError::Busy { wait_ns, .. } => wait_ns.min(self.settings.backoff_ns_max),
-                _ => 0,
+            let asked_ns = if let DeliveryError::Busy { wait_ns, .. } = error {
+                wait_ns.min(self.settings.backoff_ns_max)
+            } else {
+                0
             };
             self.pause(backoff.next_delay_ns().max(asked_ns));
         }

@@ -138,20 +138,18 @@ impl Notice {
 
     /// One line for people.
     pub fn line(&self) -> String {
-        let mut line = format!("[{}] ", self.severity.name());
-        if self.what != What::Raised {
-            line.push_str(self.what.name());
-            line.push(' ');
-        }
-        let Notice { alarm, name, about, text, .. } = self;
-        line.push_str(&format!("alarm {alarm} {name} ({about}): {text}"));
-        if 1 < self.count {
-            line.push_str(&format!(", {} times", self.count));
-        }
-        if matches!(self.what, What::Raised | What::Escalated | What::Repeated) {
-            line.push_str(" -> ");
-            line.push_str(&self.runbook);
-        }
-        line
+        let Notice { alarm, name, about, text, runbook, .. } = self;
+        let severity = self.severity.name();
+        let what = if self.what == What::Raised { "" } else { self.what.name() };
+        let space = if what.is_empty() { "" } else { " " };
+        let times = match self.count {
+            0 | 1 => String::new(),
+            count => format!(", {count} times"),
+        };
+        let help = match self.what {
+            What::Raised | What::Escalated | What::Repeated => format!(" -> {runbook}"),
+            What::Acknowledged | What::Cleared => String::new(),
+        };
+        format!("[{severity}] {what}{space}alarm {alarm} {name} ({about}): {text}{times}{help}")
     }
 }

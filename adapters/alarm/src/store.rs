@@ -158,16 +158,12 @@ impl Store {
 
     /// Saves the state, then appends the notices to the history. After an error the notices are kept, and
     /// written with the next ones.
-    pub fn commit(
-        &mut self,
-        mut state: SavedState,
-        notices: &[Notice],
-    ) -> Result<(), StoreError> {
+    pub fn commit(&mut self, mut state: SavedState, notices: &[Notice]) -> Result<(), StoreError> {
         self.unwritten.extend_from_slice(notices);
         let surplus = self.unwritten.len().saturating_sub(UNWRITTEN_COUNT_MAX);
         self.unwritten.drain(..surplus);
         state.version = STATE_VERSION;
-        state.pending = self.unwritten.clone();
+        state.pending.clone_from(&self.unwritten);
         let text = serde_json::to_vec(&state)?;
         write_whole(&self.dir, STATE_FILE, &text)?;
         let unwritten = std::mem::take(&mut self.unwritten);
@@ -176,6 +172,14 @@ impl Store {
             self.unwritten = unwritten;
         }
         appended
+    }
+
+    /// From here on every write to the history fails, as on a full disk; or works again.
+    #[cfg(test)]
+    pub(crate) fn break_history(&mut self, is_broken: bool) {
+        let path = self.dir.join(HISTORY_FILE);
+        let file = OpenOptions::new().read(true).append(!is_broken).open(path);
+        self.history = file.expect("the history exists");
     }
 
     fn append(&mut self, notices: &[Notice]) -> Result<(), StoreError> {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use engine::control::ALERT_HOLD_TIME;
 use engine::event::{NO_INSTRUMENT, NO_STRATEGY, Scope};
 use engine::instrument::Venue;
 use engine::monitor::Metric;
@@ -69,7 +70,7 @@ pub struct Names {
     pub threads: Vec<String>,
 }
 
-fn named<'a>(names: &'a [String], number: u64) -> Option<&'a str> {
+fn named(names: &[String], number: u64) -> Option<&str> {
     names.get(usize::try_from(number).ok()?).map(String::as_str)
 }
 
@@ -104,9 +105,7 @@ impl Names {
             Subject::Connection(number) => format!("connection {number}"),
             Subject::Thread(number) => named(&self.threads, u64::from(number))
                 .map_or_else(|| format!("thread {number}"), |name| format!("thread {name}")),
-            Subject::Limit { rule, instrument, strategy } => {
-                self.limit(rule, instrument, strategy)
-            }
+            Subject::Limit { rule, instrument, strategy } => self.limit(rule, instrument, strategy),
             Subject::Code(code) => format!("code {code}"),
             Subject::Operator(number) => self.operator(number),
             Subject::Channel(number) => named(&self.channels, u64::from(number))
@@ -117,6 +116,7 @@ impl Names {
     fn limit(&self, rule: u16, instrument: u16, strategy: u16) -> String {
         let name = Rule::from_code(rule).map(Rule::name);
         let name = name.or_else(|| Metric::from_code(rule).map(Metric::name));
+        let name = name.or_else(|| (rule == ALERT_HOLD_TIME).then_some("hold time"));
         let mut text = name.map_or_else(|| format!("limit {rule}"), ToString::to_string);
         if instrument != NO_INSTRUMENT {
             text = format!("{text} of {}", self.instrument(instrument));

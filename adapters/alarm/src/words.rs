@@ -4,11 +4,12 @@
 
 use engine::event::{AnswerCode, BookState, CommandCode, KillPhase, LockReason, TripReason};
 use engine::money::Money;
-use engine::risk::Rule;
+use engine::monitor::{Metric, MetricUnit};
+use engine::risk::{Rule, Unit};
 
-use crate::catalogue::Code;
+use crate::catalogue::{Code, Ending};
 use crate::notice::{Notice, What};
-use crate::subject::Names;
+use crate::subject::{Names, Subject};
 
 /// The sentence of that notice.
 pub(crate) fn text(notice: &Notice, names: &Names) -> String {
@@ -19,8 +20,11 @@ pub(crate) fn text(notice: &Notice, names: &Names) -> String {
             format!("seen by {who}")
         }
         What::Cleared => {
-            let lasted_ns = notice.last_ns.saturating_sub(notice.first_ns);
-            format!("over, first to last {}", duration(lasted_ns))
+            let lasted = duration(notice.last_ns.saturating_sub(notice.first_ns));
+            match notice.code.ending() {
+                Ending::Quiet => format!("did not happen again; first to last {lasted}"),
+                Ending::Condition | Ending::Acknowledge | Ending::Instant => "over".to_string(),
+            }
         }
     }
 }
@@ -34,6 +38,10 @@ fn low(detail: u32) -> u16 {
     u16::from_le_bytes([low, high])
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "each of three tells its own alarms, the last the rest"
+)]
 fn trading(notice: &Notice, names: &Names) -> Option<String> {
     let Notice { measured, limit, detail, .. } = *notice;
     let text = match notice.code {
@@ -42,6 +50,10 @@ fn trading(notice: &Notice, names: &Names) -> Option<String> {
             let numbers = match TripReason::from_code(low(detail)) {
                 Some(TripReason::LossDaily | TripReason::Drawdown) => {
                     format!(", {} of {}", money(measured), money(limit))
+                }
+                Some(TripReason::Staleness | TripReason::Latency | TripReason::HoldTime) => {
+                    let [time, most] = [measured, limit].map(|ns| duration(ns.unsigned_abs()));
+                    format!(", {time} (limit {most})")
                 }
                 _ if measured == 0 && limit == 0 => String::new(),
                 _ => format!(", measured {measured}, limit {limit}"),
@@ -53,22 +65,25 @@ fn trading(notice: &Notice, names: &Names) -> Option<String> {
             format!("{phase}, {measured} orders cancelled, {limit} orders and positions left")
         }
         Code::RiskReducing | Code::TradingHalted => {
-            let rule = Rule::from_code(low(detail)).map(Rule::name);
-            let command = CommandCode::from_code(low(detail)).map(CommandCode::name);
-            let why = rule.or(command).unwrap_or("unknown");
-            format!("reason {why}, measured {measured}, limit {limit}")
-        }
-        Code::LossLimit if Rule::from_code(low(detail)).is_some() => {
-            let rule = Rule::from_code(low(detail)).map_or("unknown", Rule::name);
-            format!("{rule}: {} of {}", money(measured), money(limit))
+            let Some(rule) = Rule::from_code(low(detail)) else {
+                let command = CommandCode::from_code(low(detail));
+                return Some(format!("by {}", command.map_or("unknown", CommandCode::name)));
+            };
+            format!("reason {}, {} of {}", rule.name(), figure(rule, measured), figure(rule, limit))
         }
         Code::LossLimit => format!("{} of {}", money(measured), money(limit)),
-        Code::LimitWarning if detail == 0 => format!("soft limit: {measured} of {limit}"),
-        Code::LimitWarning | Code::LimitNear | Code::LimitReached => {
-            format!("{detail} % used: {measured} of {limit}")
+        Code::LimitWarning
+        | Code::LimitNear
+        | Code::LimitReached
+        | Code::MonitorWarning
+        | Code::MonitorReached => {
+            let part = if detail == 0 { "soft limit".to_string() } else { format!("{detail} %") };
+            let [measured, limit] = [measured, limit].map(|value| of_limit(notice.subject, value));
+            format!("{part} used: {measured} of {limit}")
         }
-        Code::MonitorWarning | Code::MonitorReached => {
-            format!("{detail} % reached: {measured} of {limit}")
+        Code::HoldTime => {
+            let [held, limit] = [measured, limit].map(|ns| duration(ns.unsigned_abs()));
+            format!("held for {held} (limit {limit}), is being closed")
         }
         Code::LimitChanged => format!("from {measured} to {limit}"),
         Code::RefusedBurst => {
@@ -81,10 +96,7 @@ fn trading(notice: &Notice, names: &Names) -> Option<String> {
             let answer = AnswerCode::from_code(answer).map_or("unknown", AnswerCode::name);
             format!("{command}: {answer}")
         }
-        Code::StrategyDisabled => {
-            let who = if detail == 0 { "the supervisor".to_string() } else { "an operator".into() };
-            format!("by {who}")
-        }
+        Code::StrategyDisabled => format!("why: {detail}"),
         Code::Silenced if measured == 0 => format!("no longer, by user {detail}"),
         Code::Silenced => format!("for {}, by user {detail}", duration(measured.unsigned_abs())),
         Code::Test => format!("a try, by {}", names.operator(low(detail))),
@@ -93,6 +105,10 @@ fn trading(notice: &Notice, names: &Names) -> Option<String> {
     Some(text)
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "each of three tells its own alarms, the last the rest"
+)]
 fn orders(notice: &Notice) -> Option<String> {
     let Notice { measured, limit, detail, .. } = *notice;
     let text = match notice.code {
@@ -106,7 +122,10 @@ fn orders(notice: &Notice) -> Option<String> {
         Code::ReconcileFailing => format!("{measured} times in a row"),
         Code::OrderUnknown | Code::OrderStale => {
             let age = duration(measured.unsigned_abs());
-            format!("{detail} orders, the oldest for {age} (limit {})", duration(limit.unsigned_abs()))
+            format!(
+                "{detail} orders, the oldest for {age} (limit {})",
+                duration(limit.unsigned_abs())
+            )
         }
         Code::RejectBurst => format!("{measured} rejects in the window (limit {limit})"),
         Code::FillOdd | Code::Anomaly => {
@@ -114,7 +133,8 @@ fn orders(notice: &Notice) -> Option<String> {
         }
         Code::OrderStrange => format!("kind {detail}"),
         Code::BookBad => {
-            let state = BookState::from_code(detail.to_le_bytes()[0]).map_or("unknown", BookState::name);
+            let state =
+                BookState::from_code(detail.to_le_bytes()[0]).map_or("unknown", BookState::name);
             format!("the book is {state}")
         }
         Code::FeedConnection => if detail == 4 { "mute" } else { "lost" }.to_string(),
@@ -124,6 +144,10 @@ fn orders(notice: &Notice) -> Option<String> {
     Some(text)
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "each of three tells its own alarms, the last the rest"
+)]
 fn machine(notice: &Notice) -> String {
     let Notice { measured, limit, .. } = *notice;
     match notice.code {
@@ -142,7 +166,9 @@ fn machine(notice: &Notice) -> String {
         Code::UncleanEnd => format!("session {measured} follows one without an end"),
         Code::ChannelFailing => format!("{measured} attempts in a row failed"),
         Code::ChannelOverflow => format!("{measured} messages lost"),
-        Code::AlarmsOverflow => format!("{measured} signals without an alarm (limit {limit} alarms)"),
+        Code::AlarmsOverflow => {
+            format!("{measured} signals without an alarm (limit {limit} alarms)")
+        }
         _ => lower_first(notice.code.meaning()),
     }
 }
@@ -152,6 +178,29 @@ fn lower_first(text: &str) -> String {
     let text = text.trim_end_matches('.');
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}
+
+/// A value in the unit of its rule or metric.
+fn of_limit(subject: Subject, value: i64) -> String {
+    let Subject::Limit { rule: code, .. } = subject else { return value.to_string() };
+    if let Some(rule) = Rule::from_code(code) {
+        return figure(rule, value);
+    }
+    match Metric::from_code(code).map(Metric::unit) {
+        Some(MetricUnit::Money) => money(value),
+        Some(MetricUnit::Ppm) => format!("{}.{:04} %", value / 10_000, (value % 10_000).abs()),
+        Some(MetricUnit::Count | MetricUnit::Mode) | None => value.to_string(),
+    }
+}
+
+fn figure(rule: Rule, value: i64) -> String {
+    match rule.unit() {
+        Unit::Money => money(value),
+        Unit::Nanoseconds => duration(value.unsigned_abs()),
+        Unit::Milliseconds => format!("{value} ms"),
+        Unit::BasisPoints => format!("{value} bps"),
+        Unit::Count | Unit::Price | Unit::Quantity => value.to_string(),
+    }
 }
 
 fn money(e8: i64) -> String {

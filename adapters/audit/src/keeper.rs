@@ -373,3 +373,6 @@ pub fn sign_repair(
     let says = (CheckpointKind::Repair, note, None);
     sign(&mut desk.log, &desk.key, &cut, (desk.journal_id, now_ns), says)
 }
+
+#[cfg(test)]
+mod tests;

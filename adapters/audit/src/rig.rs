@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::event::{CommandCode, Event, Kind, Mode, TextTopic, session};
+use engine::instrument::{Instrument, Venue};
 use journal::{Durability, Faults, Options, Record, Writer};
 use tempfile::TempDir;
 
@@ -13,6 +14,22 @@ use crate::verify::{VerifyOptions, verify};
 
 pub(crate) const START_NS: u64 = 1_767_225_600_000_000_000;
 const SECOND_NS: u64 = 1_000_000_000;
+
+/// What is traded.
+pub(crate) fn instrument() -> Instrument {
+    Instrument {
+        venue: Venue::Synthetic,
+        symbol: "BTCUSD".to_string(),
+        price_scale: 2,
+        quantity_scale: 3,
+        tick: 1,
+        lot: 1,
+        notional_min: engine::money::Money::ZERO,
+        maker_fee_e8: 0,
+        taker_fee_e8: 0,
+        multiplier: 1,
+    }
+}
 
 /// A directory with a journal and what signs it.
 pub(crate) struct Rig {
@@ -89,6 +106,9 @@ impl Rig {
         let keeper = Keeper::open(self.settings.clone(), self.now_ns).expect("a keeper");
         let mut session = Session { writer, keeper };
         for event in session::text(TextTopic::Config, config) {
+            session.append(&event, self.now_ns);
+        }
+        for event in instrument().to_events(0) {
             session.append(&event, self.now_ns);
         }
         session.append(&session::session_start(number, Mode::Paper), self.now_ns);

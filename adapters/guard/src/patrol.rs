@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use engine::clock::Clock;
-use engine::stats::{ProcessId, Pulse, StatsReadError, StatsReader};
+use engine::stats::{CounterId, ProcessId, Pulse, StatsReadError, StatsReader};
 use wire::http::HttpConfig;
 use wire::tls::{self, TlsRoots};
 
@@ -31,6 +31,8 @@ const SESSION_INTERVAL_NS: u64 = 1_000_000_000;
 const DISCIPLINE_INTERVAL_NS: u64 = 1_000_000_000;
 /// A local venue that is gone for so long has ended with its engine.
 const VENUE_GONE_NS: u64 = 3_000_000_000;
+/// Between two fetches of a key that the venue refuses.
+const KEY_INTERVAL_NS: u64 = 1_000_000_000;
 /// Wait between two tries after a person was called.
 const SLOW_RETRY_NS: u64 = 1_000_000_000;
 
@@ -91,8 +93,7 @@ impl End {
     /// Whether that engine will not need this guard again.
     const fn is_over(self) -> bool {
         match self {
-            End::Told | End::Ended => true,
-            End::Acted(Outcome::Superseded) => true,
+            End::Told | End::Ended | End::Acted(Outcome::Superseded) => true,
             End::Acted(outcome) => outcome.is_final(),
         }
     }
@@ -115,7 +116,7 @@ pub enum PatrolError {
 /// An act that is going on.
 #[derive(Debug)]
 struct Acting {
-    canceller: Option<Canceller>,
+    canceller: Canceller,
     cause: Cause,
     engine: EngineId,
     noticed_ns: u64,
@@ -135,6 +136,8 @@ pub struct Patrol {
     session: Option<Session>,
     session_next_ns: u64,
     line: Option<Line>,
+    /// When a key that was refused may be fetched again.
+    key_next_ns: u64,
     watch: Watch,
     acting: Option<Acting>,
     /// The engine that was dealt with, or that ended.
@@ -163,6 +166,7 @@ impl Patrol {
             session: None,
             session_next_ns: 0,
             line: None,
+            key_next_ns: 0,
             acting: None,
             settled,
             watched: None,
@@ -206,7 +210,9 @@ impl Patrol {
         if self.beat_next_ns <= now_ns {
             self.beat();
         }
-        if self.session_next_ns <= now_ns && self.acting.is_none() {
+        // While it acts the session stays, but a line that could not be opened is tried again.
+        let may_connect = self.acting.is_none() || self.line.is_none();
+        if self.session_next_ns <= now_ns && may_connect {
             self.read_session(now_ns, tell);
         }
         self.speak(now_ns)?;
@@ -227,7 +233,7 @@ impl Patrol {
             std::thread::park_timeout(LOOK_WAIT);
             return Ok(());
         };
-        let canceller = self.acting.as_mut().and_then(|acting| acting.canceller.as_mut());
+        let canceller = self.acting.as_mut().map(|acting| &mut acting.canceller);
         match canceller {
             Some(canceller) => {
                 line.send(canceller, now_ns);
@@ -267,10 +273,16 @@ impl Patrol {
                 None
             }
             Sight::Ended => {
-                if self.acting.is_some() {
-                    return Some(self.finish(Outcome::CameBack, tell));
+                match self.acting.as_ref().map(|acting| &acting.cause) {
+                    Some(Cause::LeftOrders { .. }) => return self.go_on(now_ns, tell),
+                    // It was stuck, came back and ended.
+                    Some(_) => return Some(self.finish(Outcome::CameBack, tell)),
+                    None => {}
                 }
                 if self.settled != Some(engine) {
+                    if let Some(cause) = self.left_orders() {
+                        return self.begin(cause, pulse, now_ns, tell);
+                    }
                     self.settled = Some(engine);
                     self.beat();
                     tell(&News::Ended(engine));
@@ -281,44 +293,62 @@ impl Patrol {
                 if self.settled == Some(engine) {
                     return Some(End::Acted(Outcome::Clean));
                 }
-                self.begin(cause, pulse, now_ns, tell);
-                None
+                self.begin(cause, pulse, now_ns, tell)
             }
             Sight::Lost(_) => self.go_on(now_ns, tell),
         }
     }
 
-    fn begin(&mut self, cause: Cause, pulse: &Pulse, now_ns: u64, tell: &mut impl FnMut(&News)) {
+    /// Orders that an engine which ended in order says it has not heard the end of.
+    fn left_orders(&self) -> Option<Cause> {
+        let snapshot = self.reader.as_ref()?.snapshot().ok()?;
+        let count = snapshot.counter(CounterId::OrdersOpen);
+        (0 < count).then_some(Cause::LeftOrders { count })
+    }
+
+    /// Begins to cancel. An engine whose session has no key cannot have sent an order: it is over.
+    fn begin(
+        &mut self,
+        cause: Cause,
+        pulse: &Pulse,
+        now_ns: u64,
+        tell: &mut impl FnMut(&News),
+    ) -> Option<End> {
+        let engine = EngineId::of(pulse);
+        let Some(session) = self.session.as_ref().filter(|session| session.key_file.is_some())
+        else {
+            self.settled = Some(engine);
+            self.beat();
+            tell(&News::Ended(engine));
+            return Some(End::Ended);
+        };
+        let settings = Settings {
+            engine: session.engine,
+            shared: session.habits.shared_account,
+            symbols: session.symbols.clone(),
+            settle_ns: session.habits.settle_ns,
+            retry_ns: session.habits.retry_ns,
+        };
+        let mut canceller = Canceller::new(settings, now_ns);
+        if let Some(line) = &mut self.line {
+            // The first requests leave before anything is written down.
+            line.send(&mut canceller, now_ns);
+        }
         let beats = pulse.threads.iter().map(|thread| thread.last_beat_ns);
-        let canceller = self.session.as_ref().filter(|session| session.key_file.is_some());
-        let canceller = canceller.map(|session| {
-            let settings = Settings {
-                engine: session.engine,
-                shared: session.habits.shared_account,
-                symbols: session.symbols.clone(),
-                settle_ns: session.habits.settle_ns,
-                retry_ns: session.habits.retry_ns,
-            };
-            Canceller::new(settings, now_ns)
-        });
-        let mut acting = Acting {
+        self.acting = Some(Acting {
             canceller,
             cause,
-            engine: EngineId::of(pulse),
+            engine,
             noticed_ns: now_ns,
             last_beat_ns: beats.max().unwrap_or(0),
             called: false,
-        };
-        if let (Some(canceller), Some(line)) = (&mut acting.canceller, &mut self.line) {
-            // The first requests leave before anything is written down.
-            line.send(canceller, now_ns);
-        }
-        self.acting = Some(acting);
+        });
         self.beat();
         if let Some(act) = self.act(Outcome::Begun) {
             self.write(&act, tell);
             tell(&News::Acting(act));
         }
+        None
     }
 
     fn go_on(&mut self, now_ns: u64, tell: &mut impl FnMut(&News)) -> Option<End> {
@@ -327,15 +357,20 @@ impl Patrol {
         });
         let is_open = self.line.as_ref().is_some_and(Line::is_open);
         let acting = self.acting.as_mut()?;
-        let Some(canceller) = &mut acting.canceller else {
-            return Some(self.finish(Outcome::NothingToCancel, tell));
-        };
+        let canceller = &mut acting.canceller;
         if canceller.is_done() {
             return Some(self.finish(Outcome::Clean, tell));
         }
         let age_ns = now_ns.saturating_sub(acting.noticed_ns);
         if is_local && !is_open && VENUE_GONE_NS < age_ns {
             return Some(self.finish(Outcome::VenueGone, tell));
+        }
+        if canceller.has_refused_key() && self.key_next_ns <= now_ns {
+            // It may have been exchanged: the next line fetches it again.
+            self.key_next_ns = now_ns + KEY_INTERVAL_NS;
+            canceller.cut("the venue refuses the key", now_ns);
+            self.line = None;
+            self.session_next_ns = now_ns;
         }
         if give_up_ns < age_ns && !acting.called {
             acting.called = true;
@@ -352,11 +387,7 @@ impl Patrol {
 
     fn act(&self, outcome: Outcome) -> Option<Act> {
         let acting = self.acting.as_ref()?;
-        let report = acting
-            .canceller
-            .as_ref()
-            .map(|canceller| canceller.report().clone())
-            .unwrap_or_default();
+        let report = acting.canceller.report().clone();
         Some(Act {
             time_ns: self.clock.now_ns(),
             engine: acting.engine,
@@ -383,10 +414,7 @@ impl Patrol {
             // It may work again, and be lost again.
             self.watched = None;
             self.write(&act, tell);
-            if outcome != Outcome::NothingToCancel {
-                let text = act.words();
-                self.call("guard-acted", &text, tell);
-            }
+            self.call("guard-acted", &act.words(), tell);
             tell(&News::Acted(act));
         }
         self.acting = None;
@@ -452,7 +480,7 @@ impl Patrol {
             Err(error) => return self.complain(error.to_string(), tell),
         };
         let Some(mut session) = read else { return };
-        if let Some(path) = &self.orders.key_file {
+        if let Some(path) = self.orders.key_file.as_ref().filter(|_| session.key_file.is_some()) {
             session.key_file = Some(path.display().to_string());
         }
         if let Some(dead_ns_max) = self.orders.dead_ns_max {
@@ -537,8 +565,7 @@ fn is_being_made(error: &StatsReadError) -> bool {
     match error {
         StatsReadError::Missing { .. } => true,
         StatsReadError::Damaged { damage, .. } => match damage {
-            StatsDamage::Magic { found } => *found == 0,
-            StatsDamage::Length { found, .. } => *found == 0,
+            StatsDamage::Magic { found } | StatsDamage::Length { found, .. } => *found == 0,
             StatsDamage::Version { .. } | StatsDamage::HeaderLength { .. } => false,
         },
         StatsReadError::Io { .. } => false,

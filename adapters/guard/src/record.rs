@@ -33,8 +33,6 @@ pub enum Outcome {
     Superseded,
     /// The local venue ended with its engine.
     VenueGone,
-    /// The session has no key: it cannot have sent an order.
-    NothingToCancel,
     /// The guard was told to end before it was done.
     Abandoned,
 }
@@ -43,7 +41,7 @@ impl Outcome {
     /// Whether nothing is left to do for that engine.
     pub const fn is_final(self) -> bool {
         match self {
-            Outcome::Clean | Outcome::VenueGone | Outcome::NothingToCancel => true,
+            Outcome::Clean | Outcome::VenueGone => true,
             Outcome::Begun | Outcome::CameBack | Outcome::Superseded | Outcome::Abandoned => false,
         }
     }
@@ -56,7 +54,6 @@ impl Outcome {
             Outcome::CameBack => "came-back",
             Outcome::Superseded => "superseded",
             Outcome::VenueGone => "venue-gone",
-            Outcome::NothingToCancel => "nothing-to-cancel",
             Outcome::Abandoned => "abandoned",
         }
     }

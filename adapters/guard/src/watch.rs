@@ -48,6 +48,11 @@ pub enum Cause {
     Gone,
     /// It said that it failed.
     Failed,
+    /// It ended in order and said that orders of it still work: their cancels were not confirmed in time.
+    LeftOrders {
+        /// How many.
+        count: u64,
+    },
     /// A thread has panicked.
     ThreadDead {
         /// The thread.
@@ -68,6 +73,7 @@ impl Cause {
         match self {
             Cause::Gone => "gone",
             Cause::Failed => "failed",
+            Cause::LeftOrders { .. } => "left-orders",
             Cause::ThreadDead { .. } => "thread-dead",
             Cause::Silent { .. } => "stuck",
         }
@@ -79,6 +85,9 @@ impl std::fmt::Display for Cause {
         match self {
             Cause::Gone => f.write_str("the engine's process is gone"),
             Cause::Failed => f.write_str("the engine ended by a fault"),
+            Cause::LeftOrders { count } => {
+                write!(f, "the engine has ended and {count} orders of it may still work")
+            }
             Cause::ThreadDead { thread } => write!(f, "thread {thread} of the engine is dead"),
             Cause::Silent { thread, silent_ns } => {
                 let silent_ms = silent_ns / 1_000_000;

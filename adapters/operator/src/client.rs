@@ -21,6 +21,14 @@ pub enum ClientError {
         /// Why it failed.
         source: io::Error,
     },
+    /// The socket is not for this user.
+    #[error("uid {uid} may not open {}: it belongs to the user that runs the engine", path.display())]
+    Forbidden {
+        /// The socket.
+        path: PathBuf,
+        /// Who asked.
+        uid: u32,
+    },
     /// The connection broke.
     #[error("the connection to the engine broke while it was asked")]
     Broken {
@@ -53,6 +61,12 @@ impl Client {
         };
         match connect() {
             Ok(stream) => Ok(Client { stream: BufReader::new(stream) }),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                Err(ClientError::Forbidden {
+                    path: path.to_path_buf(),
+                    uid: crate::peer::own_uid(),
+                })
+            }
             Err(source) => Err(ClientError::Unreachable { path: path.to_path_buf(), source }),
         }
     }

@@ -313,4 +313,4 @@ impl Said<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -59,6 +59,8 @@ struct Asked {
     ticket: Option<Ticket>,
     verb: Verb,
     scope: Option<Scope>,
+    /// When it was accepted.
+    since_ns: u64,
     deadline_ns: u64,
     /// Its answer, and what came with it.
     answer: Option<Event>,
@@ -211,6 +213,7 @@ impl Desk {
             ticket: Some(ticket),
             verb,
             scope: draft.scope,
+            since_ns: now_ns,
             deadline_ns: now_ns + request.wait_ms.unwrap_or(WAIT_MS) * NS_PER_MS,
             answer: None,
             cascade: Vec::new(),
@@ -330,12 +333,12 @@ impl Desk {
             asked.heard_ns = now_ns;
         }
         if event.kind == Kind::KILL {
-            self.on_kill(event, edge);
+            self.on_kill(event, now_ns, edge);
         }
     }
 
     /// Tells how far a kill is to those who wait for it; its end ends their wait.
-    fn on_kill(&mut self, event: &Event, edge: &mut dyn Edge) {
+    fn on_kill(&mut self, event: &Event, now_ns: u64, edge: &mut dyn Edge) {
         let is_over =
             matches!(KillPhase::from_code(event.code), Some(KillPhase::Done | KillPhase::Late));
         let scope = Scope::from_tag(event.tag);
@@ -347,19 +350,22 @@ impl Desk {
             .collect();
         for number in numbers {
             if is_over {
-                self.end_kill(number, edge);
+                self.end_kill(number, now_ns, edge);
             } else if let Some(ticket) = self.asked.get(&number).and_then(|it| it.ticket) {
-                let data = self.view.kill_report_json(scope.unwrap_or(Scope::All));
+                let data = self.view.kill_report_json(scope.unwrap_or(Scope::All), None);
                 edge.reply(ticket, &reply::progress(number, event, data));
             }
         }
     }
 
-    fn end_kill(&mut self, number: u64, edge: &mut dyn Edge) {
+    fn end_kill(&mut self, number: u64, now_ns: u64, edge: &mut dyn Edge) {
         let Some(asked) = self.asked.remove(&number) else { return };
         let Some(ticket) = asked.ticket else { return };
         let scope = asked.scope.unwrap_or(Scope::All);
-        edge.reply(ticket, &reply::kill_end(number, asked.verb, scope, &self.view));
+        let took_ns = now_ns.saturating_sub(asked.since_ns);
+        let stats = edge.stats();
+        let picture = (&self.view, stats.as_ref());
+        edge.reply(ticket, &reply::kill_end((number, asked.verb, scope), took_ns, picture));
     }
 
     /// The cascade of a command is over: replies, if it was answered.
@@ -371,15 +377,18 @@ impl Desk {
         let is_kill = matches!(asked.verb, Verb::Kill | Verb::Flatten);
         if is_kill && code == Some(AnswerCode::Done) {
             asked.is_killing = true;
-            if reply::kill_is_over(asked.scope.unwrap_or(Scope::All), &self.view) {
-                self.end_kill(number, edge);
+            let (scope, since_ns) = (asked.scope.unwrap_or(Scope::All), asked.since_ns);
+            if reply::kill_is_over(scope, since_ns, &self.view) {
+                self.end_kill(number, now_ns, edge);
             }
             return;
         }
         let Some(asked) = self.asked.remove(&number) else { return };
         let Some(ticket) = asked.ticket else { return };
         let told = reply::Told { number, verb: asked.verb, scope: asked.scope, answer };
-        edge.reply(ticket, &reply::answered(&told, &asked.cascade, &self.view));
+        let stats = edge.stats();
+        let picture = (&self.view, stats.as_ref());
+        edge.reply(ticket, &reply::answered(&told, &asked.cascade, picture));
     }
 
     /// Time has passed: cascades that are over, waits that are.
@@ -412,7 +421,8 @@ impl Desk {
         let Some(ticket) = asked.ticket else { return };
         let reply = if asked.is_killing {
             let scope = asked.scope.unwrap_or(Scope::All);
-            reply::kill_late(number, asked.verb, scope, &self.view)
+            let stats = edge.stats();
+            reply::kill_late((number, asked.verb, scope), (&self.view, stats.as_ref()))
         } else {
             reply::unanswered(number, asked.verb)
         };

@@ -129,6 +129,20 @@ mod tests {
     }
 
     #[test]
+    fn the_document_has_each_verb_with_its_role() {
+        let document = include_str!("../../../docs/OPERATING.md");
+        for verb in Verb::ALL {
+            let row = format!("| `{}` | {} | ", verb.name(), verb.role().name());
+            assert!(document.contains(&row), "docs/OPERATING.md has no row {row}");
+        }
+        for role in Role::ALL {
+            assert!(document.contains(&format!("| `{}` | ", role.name())), "{}", role.name());
+        }
+        let rows = document.lines().filter(|line| line.starts_with("| `") && line.contains("ctl "));
+        assert_eq!(rows.count(), Verb::ALL.len(), "and no others");
+    }
+
+    #[test]
     fn who_only_looks_changes_nothing() {
         for verb in Verb::ALL {
             assert_eq!(verb.changes(), verb.role() != Role::View, "{}", verb.name());

@@ -174,8 +174,11 @@ mod tests {
         .unwrap()
     }
 
+    /// User, name, key, and who that is, or words of the error.
+    type Row<'a> = (u32, Option<&'a str>, Option<&'a str>, Result<u16, &'a str>);
+
     #[track_caller]
-    fn check(table: &[(u32, Option<&str>, Option<&str>, Result<u16, &str>)]) {
+    fn check(table: &[Row<'_>]) {
         let roster = roster();
         for (uid, name, key, expected) in table {
             let key = key.map(|key| Key(key.to_string()));

@@ -60,7 +60,18 @@ struct Connection {
     is_busy: bool,
     /// Closed as soon as everything is written.
     is_closing: bool,
+    /// It will send nothing more; it may still read.
+    is_ended: bool,
     is_gone: bool,
+}
+
+/// What poll says of a socket.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ready {
+    /// There is something to do.
+    is_any: bool,
+    /// Nobody is at the other end any more.
+    is_hung_up: bool,
 }
 
 /// A listening socket and its connections.
@@ -88,18 +99,20 @@ impl<C: Credentials> Server<C> {
     pub fn turn(&mut self, wait_ms: u32, clock: &Clock, hear: &mut dyn FnMut(Heard<'_>)) {
         let ready = self.wait(wait_ms);
         let now_ns = clock.now_ns();
-        if ready.first().is_some_and(|is_ready| *is_ready) {
-            self.accept(now_ns);
-        }
-        for (connection, is_ready) in self.connections.iter_mut().zip(ready.iter().skip(1)) {
-            if *is_ready {
+        for (connection, ready) in self.connections.iter_mut().zip(ready.iter().skip(1)) {
+            if ready.is_any {
                 connection.read(now_ns);
             }
+            // After the last bytes: a line sent right before the hang-up is still heard.
+            connection.is_gone |= ready.is_hung_up;
+        }
+        if ready.first().is_some_and(|ready| ready.is_any) {
+            self.accept(now_ns);
         }
         for connection in &mut self.connections {
             connection.hear(hear);
             connection.write(now_ns);
-            connection.check_time(now_ns);
+            connection.check_end(now_ns);
         }
         self.connections.retain(|connection| {
             let ticket = connection.ticket;
@@ -128,7 +141,7 @@ impl<C: Credentials> Server<C> {
     }
 
     /// Which of listener and connections have something to do.
-    fn wait(&mut self, wait_ms: u32) -> Vec<bool> {
+    fn wait(&mut self, wait_ms: u32) -> Vec<Ready> {
         // What was read while its connection was busy is a reason not to wait.
         let has_line = self.connections.iter().any(Connection::has_line);
         let wait_ms = if has_line { 0 } else { i64::from(wait_ms) };
@@ -136,7 +149,7 @@ impl<C: Credentials> Server<C> {
         let mut polled = vec![PollFd::new(&self.socket.listener, PollFlags::IN)];
         for connection in &self.connections {
             let mut flags = PollFlags::empty();
-            if connection.has_room() {
+            if connection.has_room() && !connection.is_ended {
                 flags |= PollFlags::IN;
             }
             if !connection.output.is_empty() {
@@ -147,7 +160,16 @@ impl<C: Credentials> Server<C> {
         match poll(&mut polled, Some(&wait)) {
             // A signal: nothing is ready, the next turn asks again.
             Err(_) => Vec::new(),
-            Ok(_) => polled.iter().map(|fd| !fd.revents().is_empty()).collect(),
+            Ok(_) => {
+                let hung_up = PollFlags::HUP | PollFlags::ERR;
+                let ready = polled.iter().map(PollFd::revents);
+                ready
+                    .map(|found| Ready {
+                        is_any: !found.is_empty(),
+                        is_hung_up: found.intersects(hung_up),
+                    })
+                    .collect()
+            }
         }
     }
 
@@ -167,6 +189,7 @@ impl<C: Credentials> Server<C> {
                 active_ns: now_ns,
                 is_busy: false,
                 is_closing: false,
+                is_ended: false,
                 is_gone: false,
             };
             if self.connections.len() == CONNECTION_COUNT_MAX {
@@ -192,13 +215,10 @@ impl Connection {
 
     fn read(&mut self, now_ns: u64) {
         let mut chunk = [0; CHUNK_SIZE_BYTES];
-        while self.has_room() && !self.is_closing {
+        while self.has_room() && !self.is_closing && !self.is_ended {
             match self.stream.read(&mut chunk) {
-                Ok(0) => {
-                    // What was asked is still done; nobody waits for the answer.
-                    self.is_gone = true;
-                    return;
-                }
+                // It may still read what it asked for, as `printf .. | nc -U -N` does.
+                Ok(0) => self.is_ended = true,
                 Ok(count) => {
                     self.input.extend_from_slice(&chunk[..count]);
                     self.active_ns = now_ns;
@@ -251,7 +271,11 @@ impl Connection {
         }
     }
 
-    fn check_time(&mut self, now_ns: u64) {
+    /// Nothing more will come and nothing is owed, or it was silent too long.
+    fn check_end(&mut self, now_ns: u64) {
+        if self.is_ended && !self.is_busy && !self.has_line() && self.output.is_empty() {
+            self.is_gone = true;
+        }
         let waits_for_us = self.is_busy && self.output.is_empty();
         let silent_ns = now_ns.saturating_sub(self.active_ns);
         if !waits_for_us && IDLE_NS_MAX < silent_ns {

@@ -18,7 +18,7 @@ use engine::event::{
 };
 use engine::instrument::Venue;
 use engine::pipeline::Pipeline;
-use engine::risk::{LimitKey, LimitOwner, Limits, RiskState};
+use engine::risk::{Limits, RiskState};
 use serde::Deserialize;
 
 use crate::names::Names;
@@ -194,6 +194,27 @@ impl View {
             };
             view.orders.insert(order.id, working);
         }
+        for status in pipeline.control().scopes() {
+            let told = ScopeState {
+                state: status.state,
+                reason: Some(status.reason),
+                trip: status.trip,
+                measured: 0,
+                limit: 0,
+                since_ns: status.tripped_ns,
+                by: None,
+            };
+            view.scopes.insert(status.scope.tag(), told);
+        }
+        let job = pipeline.control().last_job();
+        view.kill = KillPhase::from_code(job.phase).map(|phase| KillProgress {
+            scope: job.scope.tag(),
+            phase,
+            cancelled: i64::from(job.orders_cancelled),
+            left: i64::from(job.orders_left),
+            elapsed_ns: job.job_end_ns.saturating_sub(job.job_start_ns),
+            at_ns: job.job_end_ns.max(job.job_start_ns),
+        });
         for of in view.limits_of_all() {
             if let Some(value) = pipeline.gate().limit(of.key, of.owner) {
                 view.limits.set_value(of.key, of.owner, value);
@@ -308,13 +329,9 @@ impl View {
                 }
             }
             Kind::LIMIT => {
-                let Some(key) = LimitKey::from_code(event.code) else { return };
-                let owner = match key.owner() {
-                    LimitOwner::Account => 0,
-                    LimitOwner::Instrument => event.instrument,
-                    LimitOwner::Strategy => event.source,
-                };
-                self.limits.set_value(key, owner, event.quantity);
+                if let Some(of) = self.limit_of(event) {
+                    self.limits.set_value(of.key, of.owner, event.quantity);
+                }
             }
             Kind::ANSWER => self.answer(event),
             _ => {}

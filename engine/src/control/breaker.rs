@@ -20,6 +20,7 @@ use crate::state::{LoadError, Loader, Saver, State, mix};
 
 /// A kill or a flatten under way, or done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "four facts that do not depend on each other")]
 pub(super) struct Job {
     /// Whether it still has something to do.
     pub(super) is_on: bool,
@@ -114,7 +115,7 @@ impl Breaker {
         self.is_approved = false;
     }
 
-    fn digest(&self) -> u64 {
+    pub(super) fn digest(&self) -> u64 {
         let mut hash = mix(u64::from(self.state.code()), u64::from(self.is_paused));
         hash = mix(hash, u64::from(self.reason.code()) | (u64::from(self.told.code()) << 16));
         hash = mix(mix(hash, self.trip), self.tripped_ns);

@@ -74,12 +74,9 @@ impl Desk {
         let is_told = event.tag == u32::from(code);
         let is_switch =
             is_command(CommandCode::StrategyEnable) || is_command(CommandCode::StrategyDisable);
-        if event.kind == Kind::RISK_STATE && is_told {
-            self.note((AnswerCode::Done, i64::from(event.code)));
-        } else if event.kind == Kind::STRATEGY_STATE
-            && is_switch
-            && u32::from(event.source) == target
-        {
+        let is_switched =
+            event.kind == Kind::STRATEGY_STATE && is_switch && u32::from(event.source) == target;
+        if is_switched || (event.kind == Kind::RISK_STATE && is_told) {
             self.note((AnswerCode::Done, i64::from(event.code)));
         } else if event.kind == Kind::REFUSED {
             let is_resume =

@@ -15,7 +15,7 @@
 use crate::event::{
     BreakerState, Event, KillPhase, Kind, LinkCode, OrderTerms, Scope, TripReason, flags,
 };
-use crate::market::Market;
+use crate::market::{InstrumentMarket, Market};
 use crate::ring::Emitter;
 
 use super::breaker::Job;
@@ -218,7 +218,7 @@ impl Control {
             }
             let (_, instrument) = self.positions.owner(row);
             let lane = &self.positions.lanes[usize::from(instrument)];
-            let is_live = market.get(instrument).is_some_and(|market| market.is_live());
+            let is_live = market.get(instrument).is_some_and(InstrumentMarket::is_live);
             let is_open = self.positions.closable(row).is_some();
             // What is too small for the venue is left, and counted; without a price nobody knows that.
             lane.is_busy || (is_open && (!is_live || self.closing_order(row, market).is_some()))

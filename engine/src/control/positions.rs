@@ -36,6 +36,8 @@ pub(super) struct Lane {
     /// By how many halvings a closing order is smaller than the limits of the gate at the start: it
     /// refused larger ones, because its limits were tightened since.
     pub(super) shift: u8,
+    /// How long a position may be held, as a command has set it, ns; 0: as configured.
+    pub(super) hold_ns: u64,
 }
 
 /// Most halvings. Arbitrary; a millionth of the largest order.
@@ -135,11 +137,14 @@ impl Positions {
                 hash = mix(mix(hash, row.since_ns), bits);
             }
         }
+        // A lane must not look like a row.
+        hash = mix(hash, u64::MAX);
         for (index, lane) in (0..).zip(&self.lanes) {
-            if lane.is_busy || lane.not_before_ns != 0 || lane.shift != 0 {
+            let is_used = lane.is_busy || lane.not_before_ns != 0 || lane.shift != 0;
+            if is_used || lane.hold_ns != 0 {
                 let bits = u64::from(lane.is_busy) | u64::from(lane.has_traded) << 1;
                 hash = mix(mix(hash, index), bits | u64::from(lane.shift) << 8);
-                hash = mix(hash, lane.not_before_ns);
+                hash = mix(mix(hash, lane.not_before_ns), lane.hold_ns);
             }
         }
         hash
@@ -207,6 +212,7 @@ impl State for Positions {
             out.bool(lane.has_traded);
             out.u64(lane.not_before_ns);
             out.u8(lane.shift);
+            out.u64(lane.hold_ns);
         }
     }
 
@@ -232,6 +238,7 @@ impl State for Positions {
             lane.has_traded = from.bool()?;
             lane.not_before_ns = from.u64()?;
             lane.shift = from.u8()?;
+            lane.hold_ns = from.u64()?;
         }
         Ok(())
     }

@@ -161,10 +161,22 @@ pub struct HoldLimits {
 }
 
 impl HoldLimits {
+    /// Makes the limit of an instrument stricter; a looser one changes nothing.
+    pub fn tighten_instrument(&mut self, instrument: usize, ns: u64) {
+        if self.instruments.len() <= instrument {
+            self.instruments.resize(instrument + 1, 0);
+        }
+        let limit = &mut self.instruments[instrument];
+        *limit = if *limit == 0 { ns } else { ns.min(*limit) };
+    }
+
     /// The stricter of the two limits of a row; 0 for none.
-    pub(super) fn of(&self, source: usize, instrument: usize) -> u64 {
+    ///
+    /// `changed`: what a command has made of the instrument's limit, 0 when none has.
+    pub(super) fn of(&self, source: usize, instrument: usize, changed: u64) -> u64 {
         let limit = |limits: &[u64], at: usize| limits.get(at).copied().filter(|ns| 0 < *ns);
-        let instrument = limit(&self.instruments, instrument);
+        let instrument =
+            if changed == 0 { limit(&self.instruments, instrument) } else { Some(changed) };
         let strategy = limit(&self.strategies, source);
         instrument.into_iter().chain(strategy).min().unwrap_or(0)
     }
@@ -211,5 +223,21 @@ impl Default for ControlConfig {
             kill: KillTimes::default(),
             hold: HoldLimits::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_action_has_the_name_by_which_it_is_found() {
+        for (name, action) in [("off", Action::Off), ("safe", Action::Safe), ("kill", Action::Kill)]
+        {
+            assert_eq!(Action::from_name(name), Some(action));
+            assert_eq!(action.name(), name);
+            assert_eq!(Trigger::plain(action).is_on(), action != Action::Off);
+        }
+        assert_eq!(Action::from_name("halt"), None);
     }
 }

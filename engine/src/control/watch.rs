@@ -32,10 +32,12 @@ use super::window::Window;
 use super::{ALERT_HOLD_TIME, Control};
 
 /// Codes of the gate's rules in `tag` of `RISK_STATE` and `code` of `ALERT`.
+/// `code` of `LIMIT`: how long a position of an instrument may be held, ms.
+const LIMIT_HOLD_TIME: u16 = 38;
 const RULE_LOSS_DAILY: u32 = 124;
 const RULE_DRAWDOWN: u32 = 125;
 /// `code` of `ALERT` with which the gate tells that it disabled a strategy that traded too often.
-pub(super) const RULE_REPEATED_EXECUTION: u16 = 141;
+pub(super) const RULE_REPEATED_EXECUTION: u16 = 136;
 /// First and last `code` of the post-trade monitor's alerts.
 const METRICS: [u16; 2] = [301, 399];
 /// `tag` of an `ALERT`: the limit is reached.
@@ -222,6 +224,7 @@ impl Control {
         match event.kind {
             Kind::BOOK_STATE => self.see_book(event),
             Kind::LOCK => self.see_lock(event),
+            Kind::LIMIT if event.code == LIMIT_HOLD_TIME => self.see_hold_limit(event),
             Kind::SESSION_END => self.watch.is_session_open = false,
             Kind::RISK_STATE => {
                 let reason = match event.tag {
@@ -258,6 +261,16 @@ impl Control {
         } else if first <= event.code && event.code <= last {
             self.fire((TripReason::Monitor, Scope::All), told, market, out);
         }
+    }
+
+    /// A command set how long a position may be held; the gate has said that it may.
+    fn see_hold_limit(&mut self, event: &Event) {
+        let Some(lane) = self.positions.lanes.get_mut(usize::from(event.instrument)) else {
+            return;
+        };
+        let ms = u64::try_from(event.quantity).unwrap_or(0);
+        lane.hold_ns = ms.saturating_mul(1_000_000);
+        self.watch.hold_due_ns = 0;
     }
 
     fn see_book(&mut self, event: &Event) {
@@ -344,10 +357,12 @@ impl Control {
         out: &mut Emitter<'_>,
     ) {
         let venue = self.venue_of(event.instrument);
-        let windows = match reason {
-            TripReason::RejectRate => &mut self.watch.rejects,
-            TripReason::Latency => &mut self.watch.slow,
-            _ => &mut self.watch.errors,
+        let windows = if reason == TripReason::RejectRate {
+            &mut self.watch.rejects
+        } else if reason == TripReason::Latency {
+            &mut self.watch.slow
+        } else {
+            &mut self.watch.errors
         };
         let Some(trigger) = self.config.triggers.of(reason) else { return };
         let at = if trigger.is_wide { 0 } else { usize::from(venue) };
@@ -380,7 +395,9 @@ impl Control {
     #[inline]
     fn hold_limit(&self, index: usize) -> u64 {
         let (source, instrument) = self.positions.owner(index);
-        self.config.hold.of(usize::from(source), usize::from(instrument))
+        let (source, instrument) = (usize::from(source), usize::from(instrument));
+        let changed = self.positions.lanes.get(instrument).map_or(0, |lane| lane.hold_ns);
+        self.config.hold.of(source, instrument, changed)
     }
 
     /// A session begins: nothing is known of books, answers and hands at the dead-man's handle.
@@ -427,9 +444,9 @@ impl Control {
             self.watch_books(now_ns, market, out);
             self.watch_locks(now_ns, market, out);
             self.watch_silence(now_ns, market, out);
-            if self.watch.hold_due_ns < now_ns {
-                self.watch_holds(now_ns, market, out);
-            }
+        }
+        if self.watch.hold_due_ns < now_ns {
+            self.watch_holds(now_ns, market, out);
         }
         if self.held_count != 0 {
             self.recover(now_ns, out);

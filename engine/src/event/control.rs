@@ -60,6 +60,18 @@ impl Scope {
     }
 }
 
+impl std::fmt::Display for Scope {
+    /// With numbers: `everything`, `venue 2`, `strategy 0`, `instrument 1`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Scope::All => f.write_str("everything"),
+            Scope::Venue(number) => write!(f, "venue {number}"),
+            Scope::Strategy(number) => write!(f, "strategy {number}"),
+            Scope::Instrument(number) => write!(f, "instrument {number}"),
+        }
+    }
+}
+
 macro_rules! codes {
     ($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $variant:ident = $code:literal $text:literal;)* }) => {
         $(#[$doc])*

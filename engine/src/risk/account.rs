@@ -1,13 +1,14 @@
 //! Equity, days, the gate's own state, commands: what concerns the whole account.
 
 use crate::event::{
-    BreakerState, CommandCode, Event, Kind, NO_STRATEGY, Scope, Side, TripReason, flags,
+    AnswerCode, BreakerState, CommandCode, Event, Kind, NO_STRATEGY, Scope, Side, TripReason, flags,
 };
 use crate::instrument::Venue;
 use crate::market::Market;
 use crate::money::Money;
 use crate::ring::Emitter;
 
+use super::change::answer;
 use super::exposure::mark_twice;
 use super::judge::Refusal;
 use super::limit_key::LimitKey;
@@ -86,17 +87,20 @@ impl Gate {
     }
 
     /// A person enables a strategy: its latch is off, what it did before does not count again.
-    fn enable(&mut self, event: &Event, market: &Market) {
+    fn enable(&mut self, event: &Event, market: &Market, out: &mut Emitter<'_>) {
         let row = usize::try_from(event.tag).unwrap_or(usize::MAX);
         if event.source == 0 || self.strategy_count <= row {
             return;
         }
         self.refresh_row(row, market);
         let own = &mut self.rows[row];
+        let Some(latch) = own.latch.take() else { return };
         own.executions.clear();
-        if own.latch.take() == Some(Rule::StrategyLossDaily) {
+        if latch == Rule::StrategyLossDaily {
             own.baseline = own.sheet.equity();
         }
+        let to = (event.id, CommandCode::StrategyEnable, event.source, event.tag);
+        answer(to, AnswerCode::Done, i64::from(latch.code()), out);
     }
 
     /// Tells how much of every limit is used, also what has become less.
@@ -202,7 +206,7 @@ impl Gate {
                 self.drawdown_latched = false;
                 RiskState::Active
             }
-            Some(CommandCode::StrategyEnable) => return self.enable(event, market),
+            Some(CommandCode::StrategyEnable) => return self.enable(event, market, out),
             Some(CommandCode::LimitSet) => return self.limit_set(event, out),
             Some(CommandCode::Confirm) => return self.confirm(event, out),
             Some(

@@ -80,7 +80,12 @@ fn target_of(event: &Event) -> Option<Target> {
 }
 
 /// Answers a command; one without a number is not answered.
-fn answer(to: (u64, CommandCode, u16, u32), code: AnswerCode, detail: i64, out: &mut Emitter<'_>) {
+pub(super) fn answer(
+    to: (u64, CommandCode, u16, u32),
+    code: AnswerCode,
+    detail: i64,
+    out: &mut Emitter<'_>,
+) {
     let (number, command, source, tag) = to;
     if number == 0 {
         return;

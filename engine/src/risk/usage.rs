@@ -185,7 +185,8 @@ impl Usage {
     ) -> Tracker {
         let mut tracker = tracker;
         let from = tracker.level;
-        while tracker.rise_at <= measured {
+        // What nobody can tell is more than every threshold, also than the one that is not there.
+        while tracker.level < self.threshold_count && tracker.rise_at <= measured {
             tracker = self.bounded(Tracker { level: tracker.level + 1, ..tracker });
         }
         let passed = &self.thresholds[from..tracker.level];

@@ -15,6 +15,7 @@ const INTEGERS_ONLY: &[&str] = &[
     "journal/",
     "config/",
     "adapters/binance/",
+    "adapters/operator/",
     "adapters/paper/",
     "adapters/secret/",
     "adapters/venue/",

@@ -1,5 +1,6 @@
 //! `tickwheel completions`: scripts that complete commands in a shell.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _};
@@ -14,8 +15,12 @@ pub(crate) struct CompletionsArgs {
 }
 
 /// Prints the script.
-pub(crate) fn run(args: &CompletionsArgs) -> ExitCode {
-    let mut command = crate::Cli::command();
-    clap_complete::generate(args.shell, &mut command, "tickwheel", &mut std::io::stdout().lock());
-    ExitCode::SUCCESS
+pub(crate) fn run(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut crate::Cli::command(), "tickwheel", &mut script);
+    match std::io::stdout().lock().write_all(&script) {
+        // `tickwheel completions bash | head` is no failure.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        Ok(()) | Err(_) => Ok(ExitCode::SUCCESS),
+    }
 }

@@ -103,7 +103,11 @@ impl Names {
             return String::new();
         }
         let known = self.strategies.get(usize::from(source)).cloned();
-        known.unwrap_or_else(|| format!("strategy {source}"))
+        let is_own = !self.strategies.is_empty() && usize::from(source) == self.strategies.len();
+        known.unwrap_or_else(|| {
+            // The row after the last strategy holds what operators ordered themselves.
+            if is_own { "operators".to_string() } else { format!("strategy {source}") }
+        })
     }
 
     pub(crate) fn price(&self, event: &Event) -> String {

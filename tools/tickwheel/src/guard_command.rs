@@ -72,9 +72,7 @@ pub(crate) fn run(args: &GuardArgs) -> anyhow::Result<ExitCode> {
     let stop = || signal.load(Ordering::Acquire);
     let end = patrol.run(stop, |news| tell(args, news)).context("guard")?;
     Ok(match end {
-        End::Told
-        | End::Ended
-        | End::Acted(Outcome::Clean | Outcome::NothingToCancel | Outcome::VenueGone) => {
+        End::Told | End::Ended | End::Acted(Outcome::Clean | Outcome::VenueGone) => {
             ExitCode::SUCCESS
         }
         End::Acted(_) => ExitCode::from(exit::NO),

@@ -7,6 +7,7 @@ mod audit_command;
 mod backtest;
 mod completions;
 mod compose;
+mod controls;
 mod ctl;
 mod doctor;
 mod drill;
@@ -62,6 +63,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Look at, check and repair journals.
     Journal(journal_command::JournalArgs),
+    /// Every control that regulators ask for: what keeps it, how it is configured, how it was tested.
+    Controls(controls::ControlsArgs),
     /// Verify what was signed, export decisions with their reasons.
     Audit(audit_command::AuditArgs),
     /// Record raw frames of a WebSocket into a capture.
@@ -115,6 +118,7 @@ fn main() -> ExitCode {
         Command::Backtest(args) => backtest::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Journal(args) => journal_command::run(&args),
+        Command::Controls(args) => controls::run(&args),
         Command::Audit(args) => audit_command::run(&args),
         Command::Record(args) => record::run(&args),
         Command::Venue(args) => venue_command::run(&args),
@@ -124,7 +128,7 @@ fn main() -> ExitCode {
         Command::Stat(args) => stat::run(&args),
         Command::Alarms(args) => alarms_command::run(&args),
         Command::Ctl(args) => ctl::run(&args),
-        Command::Completions(args) => Ok(completions::run(&args)),
+        Command::Completions(args) => completions::run(&args),
         Command::Secrets(args) => secrets_command::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };

@@ -34,7 +34,7 @@ use clap::Args;
 use config::Config;
 use engine::border::{self, InboundProducer};
 use engine::clock::Clock;
-use engine::event::Mode;
+use engine::event::{BreakerState, Mode};
 use engine::idle::{IdlePolicy, Idler};
 use engine::pipeline::Pipeline;
 use engine::pipeline::core_thread::{Core, CoreSettings};
@@ -225,16 +225,8 @@ fn start(
     if !args.json {
         print_start(config, dir, &opened, &format!("{} ({idle_why})", idle.name()), pin);
     }
-    if let Some(connected) = &connected {
-        guarded::write_session(connected, (config, mode), dir, clock.now_ns())?;
-    }
-    let stats = stats_file(config, mode, (dir, &journal_dir), clock.now_ns())?;
-    let guard = match &connected {
-        Some(connected) if starts_guard(config, mode) => {
-            Some(guarded::GuardProcess::start(connected, dir, &clock)?)
-        }
-        Some(_) | None => None,
-    };
+    let (stats, guard) =
+        stats_and_guard(connected.as_ref(), (config, mode), (dir, &journal_dir), &clock)?;
     let idler = Idler::new(idle);
     let size = |value: u32| usize::try_from(value).expect("32 bits fit a usize");
     let (mut producer, inbound, inbound_depth) = border::inbound(
@@ -247,11 +239,7 @@ fn start(
     if let Some(connected) = connected.as_ref().filter(|_| !args.json) {
         println!("venue: {}", connected.describe());
     }
-    for words in guarded::journal_untold(dir, &mut producer, clock.now_ns()) {
-        if !args.json {
-            println!("guard: {words}");
-        }
-    }
+    guarded::tell_untold(dir, &mut producer, clock.now_ns(), args.json);
     let now = (idle, clock.now_ns());
     let mut world = world(connected, (config, origin, mode), &opened.pipeline, now)?;
     let baseline = supervisor::Baseline::of(&opened.pipeline);
@@ -312,9 +300,26 @@ fn beside_jobs(
     })
 }
 
-/// In dry-run nothing is sent, so nothing must be cancelled.
-fn starts_guard(config: &Config, mode: Mode) -> bool {
-    mode != Mode::DryRun && config.guard.as_ref().is_some_and(|guard| guard.start)
+/// The stats file, and what watches it: a guard finds the session's file before the engine's heart beats.
+fn stats_and_guard(
+    connected: Option<&connected::Connected>,
+    (config, mode): (&Config, Mode),
+    (dir, journal_dir): (&Path, &Path),
+    clock: &Clock,
+) -> anyhow::Result<(StatsWriter, Option<guarded::GuardProcess>)> {
+    if let Some(connected) = connected {
+        guarded::write_session(connected, (config, mode), dir, clock.now_ns())?;
+    }
+    let stats = stats_file(config, mode, (dir, journal_dir), clock.now_ns())?;
+    // In dry-run nothing is sent, so nothing must be cancelled.
+    let is_wanted = mode != Mode::DryRun && config.guard.as_ref().is_some_and(|guard| guard.start);
+    let guard = match connected {
+        Some(connected) if is_wanted => {
+            Some(guarded::GuardProcess::start(connected, dir, clock)?)
+        }
+        Some(_) | None => None,
+    };
+    Ok((stats, guard))
 }
 
 fn stats_file(
@@ -399,6 +404,7 @@ fn print_start(
             state.name()
         );
     }
+    print_held(&opened.pipeline);
     if 0 < continued.completed_count {
         println!(
             "recovery: {} decisions completed the cascade that was cut off",
@@ -410,6 +416,29 @@ fn print_start(
     }
     for skipped in &continued.snapshots_skipped {
         println!("recovery: not used: {skipped}");
+    }
+}
+
+/// Scopes that an earlier session left tripped, paused or killed, and what lifts each.
+fn print_held(pipeline: &Pipeline) {
+    let held = pipeline.control().scopes().filter(|scope| scope.state != BreakerState::Normal);
+    for scope in held {
+        let lifts = if scope.is_latched {
+            "tickwheel ctl rearm (docs/runbooks/kill.md)"
+        } else if scope.state == BreakerState::Killed {
+            "nothing: its positions are being closed, then it goes on"
+        } else if scope.is_paused {
+            "tickwheel ctl resume"
+        } else {
+            "tickwheel ctl approve, then the quiet period (docs/runbooks/breaker-tripped.md)"
+        };
+        println!(
+            "{} is {} since an earlier session ({}, trip {}); what lifts it: {lifts}",
+            scope.scope,
+            scope.state.name(),
+            scope.reason.name(),
+            scope.trip
+        );
     }
 }
 

@@ -37,17 +37,19 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn root() -> anyhow::Result<PathBuf> {
-    let own = std::env::var_os("CARGO_MANIFEST_DIR").context("run it as `cargo xtask clients`")?;
+/// Root of the workspace.
+pub(crate) fn root() -> anyhow::Result<PathBuf> {
+    let own = std::env::var_os("CARGO_MANIFEST_DIR").context("run it as `cargo xtask`")?;
     PathBuf::from(own).join("../..").canonicalize().context("the root of the workspace")
 }
 
-fn target(root: &Path) -> PathBuf {
+/// Where cargo builds.
+pub(crate) fn target(root: &Path) -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |to| root.join(to))
 }
 
 /// The program under test.
-fn binary(target: &Path) -> anyhow::Result<PathBuf> {
+pub(crate) fn binary(target: &Path) -> anyhow::Result<PathBuf> {
     if let Some(given) = std::env::var_os("TICKWHEEL_BINARY") {
         let given = PathBuf::from(given);
         ensure!(given.is_file(), "TICKWHEEL_BINARY: {} is not a file", given.display());

@@ -1,5 +1,6 @@
 //! The gate: `cargo xtask ci` runs every check that a change must pass, and nothing else does.
-//! Beside it: `cargo xtask clients`, the proof by strangers, which needs Python.
+//! Beside it: `cargo xtask clients`, the proof by strangers, which needs Python, and `cargo xtask controls`, the tests that
+//! a review of controls asks for, with their results in a file.
 //!
 //! ```text
 //!   cargo xtask ci                     all steps, stops at the first that fails
@@ -9,6 +10,7 @@
 //!   cargo xtask ci --keep-going        does not stop at a failure
 //!   cargo xtask ci --list              the steps
 //!   cargo xtask secrets                looks for keys and passwords in the tree (--history: in all of git)
+//!   cargo xtask controls               the tests that prove controls, results in target/controls.jsonl
 //!   cargo xtask clients                other people's clients against the local venue
 //! ```
 //!
@@ -19,6 +21,7 @@
 #![expect(clippy::print_stderr, reason = "a program for the terminal")]
 
 mod clients;
+mod controls;
 mod options;
 mod run;
 mod secrets;
@@ -44,6 +47,10 @@ fn main() -> ExitCode {
         Ok(Command::Ci(selection)) => run::run(&selection),
         Ok(Command::Secrets(words)) => secrets::run(&words).unwrap_or_else(|wrong| {
             eprintln!("secrets: {wrong:#}");
+            ExitCode::from(2)
+        }),
+        Ok(Command::Controls(words)) => controls::run(&words).unwrap_or_else(|wrong| {
+            eprintln!("controls: {wrong:#}");
             ExitCode::from(2)
         }),
         Ok(Command::Clients(words)) => clients::run(&words).unwrap_or_else(|wrong| {

@@ -9,6 +9,7 @@ pub(crate) const HELP: &str = "\
 usage: cargo xtask ci [--only STEP,..] [--skip STEP,..] [--full] [--keep-going]
        cargo xtask ci --list
        cargo xtask secrets [--history] [--staged]
+       cargo xtask controls [--out FILE]
        cargo xtask clients [CASE..] [--list] [--seed N]    (needs python3 with pip and venv)";
 
 /// A command line.
@@ -20,6 +21,8 @@ pub(crate) enum Command {
     List,
     /// Run steps.
     Ci(Selection),
+    /// Run the tests that prove controls, and keep their results.
+    Controls(Vec<String>),
     /// Let other people's clients trade against the venue; the words are for `tests/clients/main.py`.
     Clients(Vec<String>),
     /// Look for secrets; the words are for that command.
@@ -52,6 +55,7 @@ pub(crate) fn parse(arguments: &[String]) -> anyhow::Result<Command> {
     let Some((first, rest)) = arguments.split_first() else { return Ok(Command::Help) };
     match first.as_str() {
         "ci" => {}
+        "controls" => return Ok(Command::Controls(rest.to_vec())),
         "clients" if rest.iter().any(|word| word == "--help" || word == "-h") => {
             return Ok(Command::Help);
         }
@@ -110,6 +114,7 @@ mod tests {
             }
             Ok(Command::Help) => "help".to_string(),
             Ok(Command::List) => "list".to_string(),
+            Ok(Command::Controls(words)) => format!("controls {}", words.join(" ")),
             Ok(Command::Clients(words)) => format!("clients {}", words.join(" ")),
             Ok(Command::Secrets(words)) => format!("secrets {}", words.join(" ")),
             Err(error) => error.to_string(),
@@ -130,6 +135,7 @@ mod tests {
         check("ci --only", "names of steps are missing");
         check("clients", "clients ");
         check("clients ccxt.book --seed 7", "clients ccxt.book --seed 7");
+        check("controls --out x.jsonl", "controls --out x.jsonl");
         check("clients --help", "help");
         check("secrets --history", "secrets --history");
         check("secrets -h", "help");

@@ -1,6 +1,6 @@
 //! The console: a line on standard error for each notice.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
 use engine::clock::Clock;
 
@@ -10,19 +10,20 @@ use super::{Courier, DeliveryError, Message};
 #[derive(Debug)]
 pub struct Console<W> {
     out: W,
+    is_terminal: bool,
 }
 
 impl Console<io::Stderr> {
     /// To standard error.
     pub fn stderr() -> Console<io::Stderr> {
-        Console { out: io::stderr() }
+        Console { is_terminal: io::stderr().is_terminal(), out: io::stderr() }
     }
 }
 
 impl<W: Write> Console<W> {
     /// To anything else.
     pub fn new(out: W) -> Console<W> {
-        Console { out }
+        Console { out, is_terminal: false }
     }
 }
 
@@ -30,8 +31,10 @@ impl<W: Write + Send> Courier for Console<W> {
     fn deliver(&mut self, message: &Message<'_>, _: &Clock) -> Result<(), DeliveryError> {
         let mut text = String::new();
         for notice in message.notices {
-            // A line may be under way there that is overwritten again and again.
-            text.push_str("\r\x1b[2K");
+            if self.is_terminal {
+                // A line may be under way there that is overwritten again and again.
+                text.push_str("\r\x1b[2K");
+            }
             text.push_str(&notice.line());
             text.push('\n');
         }

@@ -78,7 +78,8 @@ pub(crate) fn lines(message: &Message<'_>, char_count_max: usize) -> String {
         let line = notice.line();
         let line_count = line.chars().count() + 1;
         if room < char_count + line_count {
-            text.push_str(&format!("\n... {} more: alarms.jsonl", sorted.len() - index));
+            let more = format!("\n... {} more: alarms.jsonl", sorted.len() - index);
+            text.push_str(&more);
             break;
         }
         char_count += line_count;

@@ -11,6 +11,8 @@
 
 mod dialogue;
 mod letter;
+#[cfg(test)]
+mod tests;
 
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::sync::Arc;

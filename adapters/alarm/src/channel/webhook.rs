@@ -2,6 +2,10 @@
 //!
 //! **Invariant:** the address is a secret: no error, log or file has it.
 
+#[cfg(test)]
+mod tests;
+
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,7 +79,7 @@ impl Handler for Outcome {
 
     fn http_changed(&mut self, _: HttpId, event: &SessionEvent) {
         if let SessionEvent::Closed { why: CloseReason::Io(error), .. } = event
-            && error.kind() == std::io::ErrorKind::InvalidData
+            && error.kind() == ErrorKind::InvalidData
         {
             self.close = Some(DeliveryError::Untrusted);
         }
@@ -96,11 +100,13 @@ fn failed(why: &HttpFailure) -> DeliveryError {
     match why {
         HttpFailure::Connect { .. } => DeliveryError::Unreachable,
         HttpFailure::Malformed { .. } | HttpFailure::TooLarge { .. } => DeliveryError::Protocol,
+        HttpFailure::Io(
+            ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe,
+        ) => DeliveryError::Silent,
         HttpFailure::Io(kind) => DeliveryError::System(*kind),
-        HttpFailure::Deadline
-        | HttpFailure::Cut
-        | HttpFailure::Dropped
-        | HttpFailure::Stopped => DeliveryError::Silent,
+        HttpFailure::Deadline | HttpFailure::Cut | HttpFailure::Dropped | HttpFailure::Stopped => {
+            DeliveryError::Silent
+        }
     }
 }
 
@@ -159,34 +165,5 @@ impl Courier for Webhook {
                 return Err(DeliveryError::Silent);
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_url_is_split_before_its_path() {
-        let check = |url: &str, expected: Option<(&str, &str)>| {
-            assert_eq!(split(url), expected, "{url}");
-        };
-        check("https://h.example/services/T/B?x=1", Some(("https://h.example", "/services/T/B?x=1")));
-        check("http://127.0.0.1:81", Some(("http://127.0.0.1:81", "")));
-        check("https://h?token=1", Some(("https://h", "?token=1")));
-        check("no url", None);
-    }
-
-    #[test]
-    fn a_status_says_whether_to_try_again() {
-        let check = |status: u16, wait: Option<u64>, expected: &str| {
-            assert_eq!(format!("{:?}", judge(status, wait)), expected, "{status}");
-        };
-        check(429, Some(2), "Busy { status: 429, wait_ns: 2000000000 }");
-        check(429, None, "Busy { status: 429, wait_ns: 5000000000 }");
-        check(500, None, "Busy { status: 500, wait_ns: 0 }");
-        check(503, Some(1), "Busy { status: 503, wait_ns: 1000000000 }");
-        check(302, None, "Refused { status: 302 }");
-        check(404, None, "Refused { status: 404 }");
     }
 }

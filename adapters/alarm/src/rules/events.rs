@@ -1,11 +1,11 @@
 //! Rules over the journal's events.
 
+use engine::control::{ALERT_HOLD_TIME, ALERT_KILL_LATE};
 use engine::event::kind::KindSet;
 use engine::event::session::strategy_state;
 use engine::event::{
-    AnswerCode, BookState, BreakerState, CommandCode, DifferenceCode, Event, FeedCode, Kind,
-    KillPhase, LinkCode, LockReason, NO_INSTRUMENT, NO_STRATEGY, OrderState, Scope, TripReason,
-    flags,
+    AnswerCode, BookState, BreakerState, CommandCode, DifferenceCode, Event, FeedCode, KillPhase,
+    Kind, LinkCode, LockReason, NO_INSTRUMENT, NO_STRATEGY, OrderState, Scope, TripReason, flags,
 };
 use engine::oms::anomaly;
 use engine::reconcile::ANOMALY_BALANCES;
@@ -240,8 +240,7 @@ impl Rules {
     }
 
     fn refused(&mut self, event: &Event, out: &mut Vec<Signal>) {
-        let (window_ns, most) =
-            (self.settings.refused_window_ns, self.settings.refused_count_max);
+        let (window_ns, most) = (self.settings.refused_window_ns, self.settings.refused_count_max);
         let rule = u32::from(event.code);
         let rows = &mut self.state.refused;
         rate(rows, event, (Code::RefusedBurst, window_ns, most, rule), out);
@@ -367,6 +366,9 @@ fn risk_state(event: &Event, out: &mut Vec<Signal>) {
 fn alert(event: &Event, out: &mut Vec<Signal>) {
     let (rule, instrument, strategy) = (event.code, event.instrument, event.source);
     let code = match event.tag {
+        // The event `KILL` says it too.
+        _ if rule == ALERT_KILL_LATE => return,
+        _ if rule == ALERT_HOLD_TIME => Code::HoldTime,
         100.. if is_loss(Rule::from_code(rule)) => return out.push(loss(event, rule)),
         100.. if METRIC_FIRST < rule => Code::MonitorReached,
         100.. => Code::LimitReached,

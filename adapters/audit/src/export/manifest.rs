@@ -24,6 +24,8 @@ use crate::report::{Finding, code};
 pub const MANIFEST_FILE: &str = "manifest.json";
 /// Name of its signature.
 pub const SIGNATURE_FILE: &str = "manifest.sig";
+/// Version of manifest and signature.
+const VERSION: u32 = 1;
 /// A manifest has a few kilobytes.
 const MANIFEST_SIZE_BYTES_MAX: u64 = 1 << 20;
 
@@ -44,6 +46,12 @@ struct Signature {
     manifest_blake3: String,
     key: String,
     signature: String,
+}
+
+impl Signature {
+    fn to_line(&self) -> Result<String, serde_json::Error> {
+        Ok(serde_json::to_string(self)? + "\n")
+    }
 }
 
 fn digest(manifest: &[u8]) -> [u8; 32] {
@@ -89,7 +97,7 @@ pub(super) fn write(
         None => Value::Null,
     };
     let manifest = json!({
-        "version": 1,
+        "version": VERSION,
         "program": options.version,
         "made": format_time(options.now_ns),
         "journal": {
@@ -124,13 +132,12 @@ pub(super) fn write(
     if let Some(key) = options.key {
         let digest = digest(&bytes);
         let signature = Signature {
-            version: 1,
+            version: VERSION,
             manifest_blake3: HEXLOWER.encode(&digest),
             key: key.public().hex(),
             signature: HEXLOWER.encode(&key.sign(&digest)),
         };
-        let text = serde_json::to_string(&signature)? + "\n";
-        write_atomic(&dir.join(SIGNATURE_FILE), text.as_bytes(), 0o644)?;
+        write_atomic(&dir.join(SIGNATURE_FILE), signature.to_line()?.as_bytes(), 0o644)?;
     }
     Ok(())
 }
@@ -241,7 +248,11 @@ fn check_signature(
         return Ok(());
     };
     let digest = digest(bytes);
-    let Ok(said) = serde_json::from_slice::<Signature>(&text) else {
+    let said = serde_json::from_slice::<Signature>(&text).ok().filter(|said| {
+        // As this program writes it, byte for byte.
+        said.version == VERSION && said.to_line().is_ok_and(|line| line.as_bytes() == text)
+    });
+    let Some(said) = said else {
         report.find(code::EXPORT_SIGNATURE, &path, "not a signature");
         return Ok(());
     };

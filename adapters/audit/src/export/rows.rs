@@ -1,6 +1,8 @@
 //! Rows of the tables: which columns there are, and what each kind of record puts into them.
 
-use engine::event::{AnswerCode, BreakerState, Event, KillPhase, Kind, TripReason, flags, session};
+use engine::event::{
+    AnswerCode, BreakerState, Event, FeedCode, KillPhase, Kind, TripReason, flags, session,
+};
 use engine::market::Top;
 
 use super::names::{
@@ -452,9 +454,21 @@ fn state(event: &Event, names: &Names) -> Change {
             reason: event.tag.to_string(),
             ..Change::default()
         },
-        Kind::FEED | Kind::QUARANTINE => {
-            Change { number: event.id, name: event.code.to_string(), ..plain }
-        }
+        Kind::FEED => Change {
+            state: FeedCode::from_code(event.code).map_or("unknown", FeedCode::name).to_string(),
+            number: event.id,
+            note: match event.tag {
+                0 => String::new(),
+                lost => format!("{lost} lost"),
+            },
+            ..Change::default()
+        },
+        Kind::QUARANTINE => Change {
+            name: event.code.to_string(),
+            number: event.id,
+            note: format!("{} lines put aside", event.tag),
+            ..Change::default()
+        },
         _ => venue_state(event, names),
     }
 }

@@ -45,6 +45,8 @@ struct Hashed {
 
 impl Write for Hashed {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        #[cfg(test)]
+        tests::full_disk(bytes.len())?;
         self.out.write_all(bytes)?;
         self.hasher.update(bytes);
         self.size_bytes += u64::try_from(bytes.len()).unwrap_or(0);
@@ -101,6 +103,8 @@ pub(super) struct Table {
     rows: u64,
     jsonl: Option<Hashed>,
     csv: Option<Hashed>,
+    /// The row in the making: hashing many small pieces takes longer than making them.
+    line: Vec<u8>,
 }
 
 impl Table {
@@ -116,6 +120,7 @@ impl Table {
             rows: 0,
             jsonl: if jsonl { Some(Hashed::create(dir, &format!("{name}.jsonl"))?) } else { None },
             csv: if csv { Some(Hashed::create(dir, &format!("{name}.csv"))?) } else { None },
+            line: Vec::with_capacity(1024),
         };
         if let Some(csv) = &mut table.csv {
             let head: String = columns.join(",") + "\r\n";
@@ -133,10 +138,16 @@ impl Table {
     pub(super) fn write(&mut self, row: &[Cell]) -> Result<(), ExportError> {
         assert!(row.len() == self.columns.len());
         if let Some(jsonl) = &mut self.jsonl {
-            write_json(jsonl, self.columns, row).at("write", &jsonl.path)?;
+            self.line.clear();
+            write_json(&mut self.line, self.columns, row)
+                .and_then(|()| jsonl.write_all(&self.line))
+                .at("write", &jsonl.path)?;
         }
         if let Some(csv) = &mut self.csv {
-            write_csv(csv, row).at("write", &csv.path)?;
+            self.line.clear();
+            write_csv(&mut self.line, row)
+                .and_then(|()| csv.write_all(&self.line))
+                .at("write", &csv.path)?;
         }
         self.rows += 1;
         Ok(())
@@ -213,3 +224,6 @@ fn is_decimal(text: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number(whole) && is_number(part)
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,15 +1,14 @@
 //! Answers of the core in words, and the figures that come with them.
 
 use engine::event::{AnswerCode, BreakerState, CommandCode, Event, KillPhase, Kind, Scope, Side};
-use engine::risk::Rule;
+use engine::risk::{LimitKey, Rule};
 use engine::stats::Snapshot;
 use serde_json::{Value, json};
 
 use crate::command::draft;
 use crate::protocol::{Arguments, Outcome, Reply, VERSION};
 use crate::role::Verb;
-use crate::view::View;
-use crate::view::{money_text, worth};
+use crate::view::{LimitOf, View, money_text, worth};
 
 /// A command and its answer.
 #[derive(Debug)]
@@ -19,6 +18,9 @@ pub(super) struct Told {
     pub(super) scope: Option<Scope>,
     pub(super) answer: Event,
 }
+
+/// The state, and a reading of the stats for what things are worth.
+pub(super) type Picture<'a> = (&'a View, Option<&'a Snapshot>);
 
 fn reply(number: u64, outcome: Outcome, text: String, data: Value) -> Reply {
     Reply { command: Some(number), ..Reply::last(outcome, text, data) }
@@ -32,10 +34,12 @@ pub(super) fn progress(number: u64, event: &Event, data: Value) -> Reply {
     Reply { version, is_final: false, outcome, command: Some(number), text, data }
 }
 
-/// Whether the kill of a scope has ended before anybody waited for it.
-pub(super) fn kill_is_over(scope: Scope, view: &View) -> bool {
+/// Whether the kill of a scope that was asked for at `since_ns` has ended before anybody waited for it.
+pub(super) fn kill_is_over(scope: Scope, since_ns: u64, view: &View) -> bool {
     view.kill.is_some_and(|kill| {
-        kill.scope == scope.tag() && matches!(kill.phase, KillPhase::Done | KillPhase::Late)
+        since_ns <= kill.at_ns
+            && kill.scope == scope.tag()
+            && matches!(kill.phase, KillPhase::Done | KillPhase::Late)
     })
 }
 
@@ -44,30 +48,41 @@ fn with_answer(mut data: Value, answer: &str) -> Value {
     data
 }
 
-/// A kill or a flatten is done, or late.
-pub(super) fn kill_end(number: u64, verb: Verb, scope: Scope, view: &View) -> Reply {
+/// A kill or a flatten is done, or late. `took_ns`: from its acceptance until its end was seen in the journal.
+pub(super) fn kill_end(
+    (number, verb, scope): (u64, Verb, Scope),
+    took_ns: u64,
+    (view, stats): Picture<'_>,
+) -> Reply {
     let kill = view.kill;
     let is_late = kill.is_some_and(|kill| kill.phase == KillPhase::Late);
     let (outcome, word) = if is_late { (Outcome::Late, "late") } else { (Outcome::Done, "done") };
+    let mut data = view.kill_report_json(scope, stats);
+    data["answer"] = json!(word);
+    data["elapsed_us"] = json!(took_ns / 1_000);
     let text = format!(
-        "{} of {} is {word}: {} orders cancelled, {} left, {} us",
+        "{} of {} is {word}: {} orders cancelled, {} work, {}, {} us",
         verb.name(),
         view.names.scope_text(scope),
-        kill.map_or(0, |kill| kill.cancelled),
-        kill.map_or(0, |kill| kill.left),
-        kill.map_or(0, |kill| kill.elapsed_ns / 1_000)
+        data["orders_cancelled"],
+        data["open_orders"],
+        if data["positions_flat"] == true { "flat" } else { "not flat" },
+        took_ns / 1_000
     );
-    reply(number, outcome, text, with_answer(view.kill_report_json(scope), word))
+    reply(number, outcome, text, data)
 }
 
 /// The wait for the end of a kill is over, the kill is not.
-pub(super) fn kill_late(number: u64, verb: Verb, scope: Scope, view: &View) -> Reply {
+pub(super) fn kill_late(
+    (number, verb, scope): (u64, Verb, Scope),
+    (view, stats): Picture<'_>,
+) -> Reply {
     let text = format!(
         "{} of {} is not done yet; the engine goes on trying (tickwheel ctl status)",
         verb.name(),
         view.names.scope_text(scope)
     );
-    reply(number, Outcome::Late, text, with_answer(view.kill_report_json(scope), "late"))
+    reply(number, Outcome::Late, text, with_answer(view.kill_report_json(scope, stats), "late"))
 }
 
 /// The engine did not answer in time.
@@ -80,7 +95,7 @@ pub(super) fn unanswered(number: u64, verb: Verb) -> Reply {
 }
 
 /// What the core said to a command.
-pub(super) fn answered(told: &Told, cascade: &[Event], view: &View) -> Reply {
+pub(super) fn answered(told: &Told, cascade: &[Event], (view, stats): Picture<'_>) -> Reply {
     let code = u16::try_from(told.answer.price).ok().and_then(AnswerCode::from_code);
     let Some(code) = code else {
         let text = format!("the engine answered with the unknown code {}", told.answer.price);
@@ -101,13 +116,25 @@ pub(super) fn answered(told: &Told, cascade: &[Event], view: &View) -> Reply {
         | AnswerCode::Expired => Outcome::Refused,
     };
     let mut data = match told.scope {
-        Some(scope) => view.kill_report_json(scope),
+        Some(scope) => view.kill_report_json(scope, stats),
         None => json!({ "state": view.state(Scope::All).name() }),
     };
     data["answer"] = json!(code.name());
     let mut text = format!("{}: {}", told.verb.name(), words(code));
     if code == AnswerCode::NeedsConfirm {
         text = format!("{text}: tickwheel ctl confirm {}", told.number);
+    }
+    let state = view.state(Scope::from_tag(told.answer.tag).unwrap_or(Scope::All));
+    let lets_go_on = matches!(told.verb, Verb::Resume | Verb::Approve | Verb::Rearm);
+    let outcome = if code == AnswerCode::AlreadySo && lets_go_on && state != BreakerState::Normal {
+        // Nothing changed, and it still does not trade: that is no success.
+        text = format!("{text}, and it is {}: {}", state.name(), what_lifts(state));
+        Outcome::Refused
+    } else {
+        outcome
+    };
+    if told.verb == Verb::Approve && code == AnswerCode::Done {
+        text = "approve: done; it recovers when all has been clear for the quiet time".to_string();
     }
     if code == AnswerCode::NotClear
         && let Some(more) = not_clear(told, view)
@@ -122,6 +149,14 @@ fn not_clear(told: &Told, view: &View) -> Option<String> {
     let it = view.scopes.get(&told.answer.tag)?;
     let reason = it.reason?;
     Some(format!("trip {} by {}", it.trip, reason.name()))
+}
+
+fn what_lifts(state: BreakerState) -> &'static str {
+    match state {
+        BreakerState::Normal => "nothing stops it",
+        BreakerState::Safe => "tickwheel ctl approve, and the quiet time",
+        BreakerState::Killed => "tickwheel ctl rearm lifts a kill",
+    }
 }
 
 /// Answers in words.
@@ -171,8 +206,15 @@ fn add_cascade(data: &mut Value, text: &mut String, told: &Told, cascade: &[Even
                 data["order"] = json!(id);
             }
             Kind::LIMIT => {
-                data["before"] = json!(event.price);
-                data["now"] = json!(event.quantity);
+                if let Some(of) = view.limit_of(event) {
+                    let (before, now) = (event.price, event.quantity);
+                    data["limit"] = json!(of.key.name());
+                    data["of"] = json!(view.owner_text(of));
+                    data["before"] = json!(view.limit_text(of, before));
+                    data["now"] = json!(view.limit_text(of, now));
+                    let (before, now) = (&data["before"], &data["now"]);
+                    *text = format!("{text}: {} is {now}, was {before}", of.key.name());
+                }
             }
             Kind::BREAKER => {
                 let [state, _] = event.code.to_le_bytes();
@@ -221,7 +263,14 @@ pub(super) fn appraise(
         };
         beyond * 10_000 / i128::from(mark)
     });
+    let limit = |key, used| view.limit_beside(LimitOf { key, owner: event.instrument }, used);
+    let after = held.saturating_add(signed);
     Ok(json!({
+        "limits": [
+            limit(LimitKey::OrderQuantity, event.quantity),
+            limit(LimitKey::OrderNotional, notional.to_event()),
+            limit(LimitKey::PositionQuantity, after.saturating_abs()),
+        ],
         "instrument": instrument.symbol,
         "side": event.side().name(),
         "price": view.names.price_text(event.instrument, event.price),
@@ -234,7 +283,7 @@ pub(super) fn appraise(
         "is_largest": unusual.is_largest,
         "position_before": view.names.quantity_text(event.instrument, held),
         "position_after":
-            view.names.quantity_text(event.instrument, held.saturating_add(signed)),
+            view.names.quantity_text(event.instrument, after),
         "position_notional_before":
             mark.map(|mark| money_text(worth(instrument, mark, held))),
         "beyond_mid_bps": distance.map(|bps| bps.to_string()),

@@ -1,6 +1,6 @@
 //! Every limit: what is configured, what holds now, how much of it is used.
 
-use engine::event::Side;
+use engine::event::{Event, Side};
 use engine::money::{Money, format_scaled, parse_scaled};
 use engine::risk::{LimitKey, LimitOwner, UNLIMITED, Unit};
 use engine::stats::{CounterId, Snapshot};
@@ -35,6 +35,17 @@ impl View {
             found.extend(owners.map(|owner| LimitOf { key, owner }));
         }
         found
+    }
+
+    /// The limit that a `LIMIT` record is about.
+    pub fn limit_of(&self, event: &Event) -> Option<LimitOf> {
+        let key = LimitKey::from_code(event.code)?;
+        let owner = match key.owner() {
+            LimitOwner::Account => 0,
+            LimitOwner::Instrument => event.instrument,
+            LimitOwner::Strategy => event.source,
+        };
+        Some(LimitOf { key, owner })
     }
 
     /// Whose limit it is, in words.
@@ -104,6 +115,17 @@ impl View {
             LimitKey::GrossNotional => counter(CounterId::NotionalOpen),
             _ => None,
         }
+    }
+
+    /// A value beside the limit that judges it; null where there is no such limit.
+    pub fn limit_beside(&self, of: LimitOf, value: i64) -> Value {
+        let Some(now) = self.limits.clone().value(of.key, of.owner) else { return Value::Null };
+        json!({
+            "limit": of.key.name(),
+            "value": self.limit_text(of, value),
+            "now": self.limit_text(of, now),
+            "percent": percent(value, now),
+        })
     }
 
     /// Everything of [`crate::Verb::LimitsShow`].

@@ -177,7 +177,8 @@ impl View {
     }
 
     /// What a kill, or a flatten, has come to.
-    pub fn kill_report_json(&self, scope: Scope) -> Value {
+    pub fn kill_report_json(&self, scope: Scope, stats: Option<&Snapshot>) -> Value {
+        let left_over = self.left_over(scope, stats);
         let kill = self.kill.filter(|kill| kill.scope == scope.tag());
         json!({
             "state": self.state(scope).name(),
@@ -188,11 +189,26 @@ impl View {
             "open_orders": self.orders.values().filter(|it| {
                 self.covers(scope, it.source, it.instrument)
             }).count(),
-            "positions_flat": !self.positions.keys().any(|(source, index)| {
-                self.covers(scope, *source, *index)
-            }),
+            "positions_flat": left_over.iter().all(|is_dust| *is_dust),
+            "positions_left": left_over.len(),
             "elapsed_us": kill.map_or(0, |kill| kill.elapsed_ns / 1_000),
         })
+    }
+
+    /// Positions of a scope: whether each is dust, less than a lot or less than the venue trades.
+    fn left_over(&self, scope: Scope, stats: Option<&Snapshot>) -> Vec<bool> {
+        let of_scope = self
+            .positions
+            .iter()
+            .filter(|((source, index), _)| self.covers(scope, *source, *index));
+        let is_dust = of_scope.map(|((_, index), quantity)| {
+            let Some(instrument) = self.names.instruments.get(*index) else { return false };
+            let is_cheap = self
+                .mark_twice(*index, stats)
+                .is_some_and(|mark| worth(instrument, mark, *quantity) < instrument.notional_min);
+            quantity.saturating_abs() < instrument.lot || is_cheap
+        });
+        is_dust.collect()
     }
 
     /// Whether something of that strategy and instrument belongs to a scope.

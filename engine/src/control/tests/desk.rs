@@ -240,7 +240,7 @@ impl Desk {
         approved.code = OrderTerms::LIMIT_GTC.code();
         approved.flags = side.flag() | flags::LAST;
         let id = self.next_id;
-        self.inject(approved, |desk, approved| desk.create(approved));
+        self.inject(approved, Desk::create);
         id
     }
 

@@ -307,6 +307,35 @@ fn the_stricter_hold_time_counts_and_a_change_of_side_begins_anew() {
 }
 
 #[test]
+fn a_hold_time_that_a_command_has_set_counts_from_then_on() {
+    let mut desk = holding(|_| {}, Action::Off);
+    desk.hold(1, 0, 300);
+    assert_eq!(desk.after(100 * S_NS), [""; 0]);
+    let mut limit = Event::new(Kind::LIMIT);
+    (limit.code, limit.instrument, limit.quantity) = (37, 0, 60_000);
+    desk.decide(limit);
+    assert_eq!(desk.clock(), [""; 0], "another limit");
+    limit.code = 38;
+    desk.decide(limit);
+    let told = desk.clock();
+    assert!(told[0].starts_with("alert 402 1000000000"), "{told:?}");
+    assert!(told[0].ends_with("/60000000000"), "{told:?}");
+}
+
+#[test]
+fn limits_of_the_gate_make_a_hold_time_stricter_and_never_looser() {
+    let mut limits = HoldLimits::default();
+    limits.tighten_instrument(2, 60);
+    assert_eq!(limits.instruments, [0, 0, 60]);
+    limits.tighten_instrument(2, 70);
+    assert_eq!(limits.instruments, [0, 0, 60]);
+    limits.tighten_instrument(2, 50);
+    limits.tighten_instrument(0, 9);
+    assert_eq!(limits.instruments, [9, 0, 50]);
+    assert_eq!((limits.of(0, 0, 0), limits.of(0, 1, 0), limits.of(0, 2, 55)), (9, 0, 55));
+}
+
+#[test]
 fn a_session_that_was_cut_off_trips_where_that_is_wanted() {
     for (ends_in_order, action, wanted) in [
         (true, SAFE, None),

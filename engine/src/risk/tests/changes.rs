@@ -263,3 +263,19 @@ fn breakers_are_part_of_what_is_saved() {
     }
     assert_eq!(desk.judge(intent(0, Side::Buy, 1, 1000)).kind, Kind::APPROVED);
 }
+
+#[test]
+fn an_operator_who_enables_a_latched_strategy_is_answered_by_the_gate() {
+    let mut limits = with_everything();
+    limits.set_value(LimitKey::StrategyExecutions, 0, 1);
+    let mut desk = Desk::new(limits);
+    let mut enable = session::command(CommandCode::StrategyEnable, 0);
+    (enable.id, enable.source) = (7, 1);
+    check(&mut desk, enable, &[]);
+    desk.trade_source = 0;
+    desk.trade(0, Side::Buy, [1, 1000, 0], (1, 0));
+    check(&mut desk, Event { source: 0, ..enable }, &[]);
+    check(&mut desk, Event { tag: 2, ..enable }, &[]);
+    check(&mut desk, enable, &["strategy-enable 7 done 136"]);
+    check(&mut desk, enable, &[]);
+}

@@ -4,10 +4,15 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::event::{BookState, CommandCode, Event, Kind, OrderState, Side, flags};
+use crate::event::{
+    BookState, BreakerState, CommandCode, Event, Kind, OrderState, Scope, Side, TripReason, flags,
+    session,
+};
 use crate::market::{Market, Top};
 use crate::ring::{Emitter, Ring};
-use crate::risk::{Gate, InstrumentLimits, Limits, RiskState};
+use crate::risk::{
+    Gate, InstrumentControls, InstrumentLimits, LimitKey, Limits, RiskState, StrategyControls,
+};
 
 use super::desk::{Desk, ORDERS_MAX, STRATEGY_COUNT, account, currency, intent, table, wide};
 
@@ -29,6 +34,46 @@ fn tight() -> Limits {
     }
 }
 
+/// The same with every control, loose enough that life goes on.
+fn controlled() -> Limits {
+    let mut limits = tight();
+    let controls = &mut limits.controls;
+    (controls.alerts, controls.soft_percent) = (true, Some(80));
+    (controls.self_match, controls.two_person) = (true, true);
+    controls.capital = Some(currency(1_000_000));
+    controls.message_rate_window_ns = 400;
+    controls.duplicate_window_ns = 400;
+    controls.execution_window_ns = 400;
+    controls.reference_window_ns = 400;
+    controls.instruments = vec![InstrumentControls::default(); 4];
+    controls.strategies = vec![StrategyControls::default(); 2];
+    let e8 = 100_000_000;
+    for (key, value) in [
+        (LimitKey::CollarTrade, 400),
+        (LimitKey::CollarWindow, 300),
+        (LimitKey::Spread, 100),
+        (LimitKey::Jump, 200),
+        (LimitKey::Short, 90),
+        (LimitKey::ExposureShare, 900),
+        (LimitKey::BatchNotional, 200_000 * e8),
+        (LimitKey::MessageRate, 60),
+        (LimitKey::Duplicate, 2),
+        (LimitKey::OrdersDaily, 80),
+        (LimitKey::NotionalDaily, 9_000_000 * e8),
+        (LimitKey::StrategyPosition, 80_000 * e8),
+        (LimitKey::StrategyGross, 120_000 * e8),
+        (LimitKey::StrategyOrdersOpen, 10),
+        (LimitKey::StrategyOrderRate, 30),
+        (LimitKey::StrategyLossDaily, 3_000 * e8),
+        (LimitKey::StrategyExecutions, 20),
+    ] {
+        for owner in 0..4 {
+            limits.set_value(key, owner, value);
+        }
+    }
+    limits
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Op {
     Order { instrument: u16, sell: bool, quantity: i64, price: i64, reduce: bool, bind: bool },
@@ -41,6 +86,10 @@ enum Op {
     Wait { ns: u64 },
     Clock,
     Command { code: u16 },
+    Breaker { scope: Scope, state: BreakerState },
+    LimitSet { key: LimitKey, owner: u16, value: i64, number: u64 },
+    Confirm { number: u64 },
+    Enable { strategy: u32 },
 }
 
 fn instrument() -> impl Strategy<Value = u16> {
@@ -69,6 +118,26 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0u64..400).prop_map(|ns| Op::Wait { ns }),
         1 => Just(Op::Clock),
         1 => prop_oneof![3 => Just(3u16), 1 => 1u16..8].prop_map(|code| Op::Command { code }),
+    ]
+}
+
+/// The same with breakers, limits by command and latches.
+fn any_op() -> impl Strategy<Value = Op> {
+    let scope = prop_oneof![
+        Just(Scope::All),
+        (0_u8..4).prop_map(Scope::Venue),
+        (0_u16..4).prop_map(Scope::Strategy),
+        (0_u16..5).prop_map(Scope::Instrument),
+    ];
+    let state = prop_oneof![3 => Just(BreakerState::Normal), 1 => Just(BreakerState::Safe), 1 => Just(BreakerState::Killed)];
+    let key = prop::sample::select(LimitKey::ALL.to_vec());
+    prop_oneof![
+        30 => op(),
+        2 => (scope, state).prop_map(|(scope, state)| Op::Breaker { scope, state }),
+        2 => (key, 0_u16..5, -1_i64..120, 0_u64..9)
+            .prop_map(|(key, owner, value, number)| Op::LimitSet { key, owner, value, number }),
+        1 => (0_u64..9).prop_map(|number| Op::Confirm { number }),
+        1 => (0_u32..4).prop_map(|strategy| Op::Enable { strategy }),
     ]
 }
 
@@ -156,6 +225,24 @@ fn act(desk: &mut Desk, op: Op) -> bool {
         Op::Wait { ns } => desk.time_ns += ns,
         Op::Clock => drop(desk.clock()),
         Op::Command { code } => drop(desk.command(CommandCode::from_code(code).unwrap())),
+        Op::Breaker { scope, state } => {
+            desk.breaker(scope, state, TripReason::Recovered, 0);
+        }
+        Op::LimitSet { key, owner, value, number } => {
+            let mut event = session::command(CommandCode::LimitSet, u32::from(key.code()));
+            (event.instrument, event.price, event.quantity) = (owner, i64::from(owner), value);
+            (event.id, event.source) = (number, 1);
+            desk.send(event, 0);
+        }
+        Op::Confirm { number } => {
+            let mut event = session::command(CommandCode::Confirm, 0);
+            (event.price, event.id, event.source) = (number.cast_signed(), 100, 2);
+            desk.send(event, 0);
+        }
+        Op::Enable { strategy } => {
+            let event = session::command(CommandCode::StrategyEnable, strategy);
+            desk.send(Event { source: 1, ..event }, 0);
+        }
     }
     false
 }
@@ -235,6 +322,44 @@ proptest! {
         }
         finish(&mut desk);
     }
+
+    #[test]
+    fn a_loaded_gate_with_every_control_has_the_same_future(
+        ops in vec(any_op(), 2..100),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut desk = Desk::new(controlled());
+        let cut = cut.index(ops.len());
+        for (index, op) in ops.into_iter().enumerate() {
+            if index == cut {
+                desk.split(controlled());
+            }
+            desk.trade_source = u16::try_from(index % 3).unwrap();
+            act(&mut desk, op);
+        }
+        finish(&mut desk);
+    }
+
+    #[test]
+    fn limits_hold_with_every_control_and_what_is_killed_sends_nothing(ops in vec(any_op(), 1..120)) {
+        let mut desk = Desk::new(controlled());
+        for op in ops {
+            if matches!(op, Op::LateFill { .. } | Op::Top { .. }) {
+                continue;
+            }
+            let approved = act(&mut desk, op);
+            for index in [0, 2] {
+                let (reach, _) = worst(&desk, index);
+                prop_assert!(reach[0] <= POSITION_MAX && reach[1] <= POSITION_MAX, "{reach:?} after {op:?}");
+            }
+            prop_assert!(gross_twice(&desk) <= 2 * i128::from(GROSS_MAX), "after {op:?}");
+            if let Op::Order { instrument, .. } = op {
+                let state = desk.gate.breaker_state(0, instrument);
+                prop_assert!(!approved || state != BreakerState::Killed, "{op:?}");
+            }
+        }
+        finish(&mut desk);
+    }
 }
 
 fn extreme() -> impl Strategy<Value = i64> {
@@ -262,11 +387,13 @@ fn any_event() -> impl Strategy<Value = Event> {
         Kind::COMMAND,
         Kind::CLOCK,
         Kind::SESSION_START,
+        Kind::BREAKER,
+        Kind::LOCK,
     ];
     let small = prop_oneof![4 => 0u16..4, 1 => any::<u16>()];
     let code = prop_oneof![
         Just(257u16),
-        (1u16..12),
+        (1u16..24),
         (0u16..12, 0u16..12).prop_map(|(low, high)| low | (high << 8)),
         any::<u16>(),
     ];
@@ -275,9 +402,11 @@ fn any_event() -> impl Strategy<Value = Event> {
     (prop::sample::select(kinds.to_vec()), any::<u8>(), small.clone(), small, code, words).prop_map(
         |(kind, flags, instrument, source, code, words)| {
             let (time_ns, cause, price, quantity, id) = words;
+            let tag = u32::try_from(cause % 70).unwrap();
             let mut event = Event::new(kind).at(time_ns).caused_by(cause);
             (event.flags, event.instrument, event.source) = (flags, instrument, source);
             (event.code, event.price, event.quantity, event.id) = (code, price, quantity, id);
+            event.tag = tag;
             event
         },
     )
@@ -300,14 +429,16 @@ fn any_market() -> impl Strategy<Value = Market> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
     fn no_event_panics_the_gate_and_every_intent_gets_one_verdict(
         events in vec(any_event(), 1..80),
         markets in vec(any_market(), 1..4),
+        is_controlled in any::<bool>(),
     ) {
-        let mut gate = Gate::new(tight(), table(), STRATEGY_COUNT, ORDERS_MAX);
+        let limits = if is_controlled { controlled() } else { tight() };
+        let mut gate = Gate::new(limits, table(), STRATEGY_COUNT, ORDERS_MAX);
         for (index, event) in events.iter().enumerate() {
             let market = &markets[index % markets.len()];
             let mut ring = Ring::new(64, 0);

@@ -63,10 +63,7 @@ pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
     let found = reader.recovery();
     if found.case.is_refused() && !args.damaged {
         let (case, last) = (found.case.name(), reader.last_sequence());
-        let message = format!(
-            "{} (--damaged exports those)",
-            ExportError::Damaged { case, last }
-        );
+        let message = format!("{} (--damaged exports those)", ExportError::Damaged { case, last });
         return Err(session::Coded::new(exit::DAMAGED, message).into());
     }
     let key = key(args, &journal_dir, &audit_dir)?;

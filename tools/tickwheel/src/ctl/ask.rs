@@ -3,15 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use engine::clock::Clock;
 use engine::stats::StatsReader;
 use operator::protocol::{Key, check_reason};
-use operator::{Arguments, Client, Outcome, Reply, Request, Verb};
+use operator::{Arguments, Client, ClientError, Outcome, Reply, Request, Verb};
 use serde_json::{Value, json};
 
-use super::{Common, code_of, confirm, key, offline, show};
-use crate::run::operator::SOCKET_NAME;
+use super::{Common, NOT_PERMITTED, code_of, confirm, key, offline, show};
+use crate::run::operator::find_socket;
 use crate::session::Coded;
 use crate::{exit, stat};
 
@@ -31,12 +30,15 @@ pub(super) fn data_dir(common: &Common) -> PathBuf {
     common.data_dir.clone().unwrap_or_else(stat::default_data_dir)
 }
 
-fn connect(common: &Common) -> Result<Client, operator::ClientError> {
-    Client::connect(&data_dir(common).join(SOCKET_NAME))
+fn connect(common: &Common) -> Result<Client, ClientError> {
+    Client::connect(&find_socket(&data_dir(common)))
 }
 
 /// What to do about an engine that nobody can ask.
-fn unreachable(common: &Common, error: operator::ClientError) -> anyhow::Error {
+fn unreachable(common: &Common, error: ClientError) -> anyhow::Error {
+    if matches!(error, ClientError::Forbidden { .. }) {
+        return Coded::new(NOT_PERMITTED, error.to_string()).into();
+    }
     let dir = data_dir(common);
     let state = liveness(&dir);
     let text = format!("{}{state}", crate::chain(&anyhow::Error::new(error)));
@@ -132,19 +134,19 @@ pub(super) fn status(common: &Common) -> anyhow::Result<ExitCode> {
     let asked = connect(common).and_then(|mut client| {
         let asking = Asking { verb: Verb::Status, arguments: Arguments::default() };
         let request = request(common, &asking)
-            .map_err(|error| operator::ClientError::Foreign { why: crate::chain(&error) })?;
+            .map_err(|error| ClientError::Foreign { why: crate::chain(&error) })?;
         client.ask(&request, &mut |_| {})
     });
     let mut reply = match asked {
         Ok(reply) => reply,
-        Err(operator::ClientError::Unreachable { path, source }) => {
-            let error = operator::ClientError::Unreachable { path, source };
+        Err(ClientError::Unreachable { path, source }) => {
+            let error = ClientError::Unreachable { path, source };
             let data = offline::status(&dir).map_err(|why| {
                 Coded::new(exit::USAGE, format!("{error}; {}", crate::chain(&why)))
             })?;
             Reply::last(Outcome::Refused, error.to_string(), data)
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(unreachable(common, error)),
     };
     if !reply.data.is_null() {
         offline::add_liveness(&mut reply.data, &dir);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use engine::clock::Clock;
 use engine::event::{Event, KillPhase, Scope};
-use engine::stats::KillFlag;
+use engine::stats::{KillFlag, StatsReader};
 use journal::Tail;
 use operator::protocol::check_reason;
 use operator::{Arguments, Verb, View, peer};
@@ -76,9 +76,10 @@ fn watch(dir: &Path, clock: &Clock, until_ns: u64) -> anyhow::Result<View> {
 }
 
 fn tell(common: &Common, view: &View, start_ns: u64, reason: &str) -> ExitCode {
+    let stats = StatsReader::open(&data_dir(common)).and_then(|reader| reader.snapshot()).ok();
     let is_done =
         is_over(view, start_ns) && view.kill.is_some_and(|kill| kill.phase == KillPhase::Done);
-    let mut data = view.kill_report_json(Scope::All);
+    let mut data = view.kill_report_json(Scope::All, stats.as_ref());
     let text = if is_done {
         "the flag is set, and the kill is done"
     } else {

@@ -66,6 +66,6 @@ pub(super) fn add_liveness(data: &mut Value, dir: &Path) {
 }
 
 /// Alarms that nobody has acknowledged, as the alarm thread leaves them; null where there is none.
-pub(super) fn alarms(_dir: &Path) -> Value {
-    Value::Null
+pub(super) fn alarms(dir: &Path) -> Value {
+    crate::alarms_command::unacknowledged(dir)
 }

@@ -115,7 +115,8 @@ pub(super) fn status(value: &Value) -> String {
     }
     out.push('\n');
     out.push_str(&trouble(value));
-    if let Some(phase) = value["kill_phase"].as_str() {
+    let is_over = value["state"] == "NORMAL" && value["kill_phase"] == "done";
+    if let Some(phase) = value["kill_phase"].as_str().filter(|_| !is_over) {
         let kill = &value["kill"];
         line(
             &mut out,
@@ -160,7 +161,7 @@ pub(super) fn flags(value: &Value) -> String {
     out.push_str("strategies\n");
     out.push_str(&table_of(value, "strategies", &["strategy", "enabled"]));
     if value["alarms"].is_array() {
-        let alarms = table_of(value, "alarms", &["number", "severity", "name", "subject", "count"]);
+        let alarms = table_of(value, "alarms", &["alarm", "severity", "name", "count", "runbook"]);
         out.push_str(if alarms.is_empty() { "no alarms wait\n" } else { "alarms\n" });
         out.push_str(&alarms);
     }

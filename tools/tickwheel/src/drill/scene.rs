@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use binance::request::Method;
 use config::Config;
-use config::schema::{MarketMakerSection, StrategySection};
+use config::schema::{InstrumentSection, MarketMakerSection, StrategySection};
 use config::wire::LocalSection;
 use engine::clock::Clock;
 use engine::stats::{CounterId, StatsReader};
@@ -25,8 +25,12 @@ use crate::run::local_venue::LocalVenue;
 
 /// How long an engine may take until it has orders at the venue, or until it ended.
 const WAIT_NS_MAX: u64 = 90_000_000_000;
+/// A distance that no market of a drill moves.
+const FEARLESS_TICKS: u32 = 1_000_000;
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(20);
+/// Pause between two looks at engine and venue.
+const LOOK_PAUSE: Duration = Duration::from_millis(500);
 /// Longest wait for an answer of the venue.
 const REQUEST_NS_MAX: u64 = 5_000_000_000;
 /// Window of requests.
@@ -39,7 +43,8 @@ pub(super) struct Scene {
     keeps: bool,
     config: PathBuf,
     pub(super) data: PathBuf,
-    pub(super) line: Line,
+    line: Line,
+    instruments: Vec<InstrumentSection>,
     _venue: LocalVenue,
 }
 
@@ -75,15 +80,16 @@ impl Scene {
             request_ns_max: REQUEST_NS_MAX,
             recv_window_ms: RECV_WINDOW_MS,
         })?;
+        let urls = urls_of(&venue.served.rest)?;
         let mut scene = Scene {
             config: dir.join("drill.toml"),
             data: dir.join("data"),
             dir,
             keeps: false,
             line,
+            instruments: config.instrument.clone(),
             _venue: venue,
         };
-        let urls = urls_of(&scene._venue.served.rest)?;
         let mut staged = config.clone();
         staged.engine.mode = "paper".to_string();
         staged.live = None;
@@ -135,12 +141,13 @@ impl Scene {
                     requote_ticks: 200,
                     requote_interval_ms_min: 250,
                     volatility_half_life_ms: None,
-                    volatility_ticks_start: None,
+                    volatility_ticks_start: Some(config::Number(Decimal::from(300))),
                     volatility_ticks_max: None,
                     warmup_ms: Some(200),
-                    through_ticks: None,
+                    // Nothing frightens them: a drill needs orders, not profit.
+                    through_ticks: Some(FEARLESS_TICKS),
                     markout_ms: None,
-                    markout_ticks: None,
+                    markout_ticks: Some(FEARLESS_TICKS),
                     toxic_widen_ticks: None,
                 }));
             }
@@ -167,12 +174,23 @@ impl Scene {
         }
     }
 
-    /// Orders that are open at the venue.
+    /// Orders that are open at the venue. Asked symbol by symbol, which costs the venue a tenth: a drill must not use
+    /// up what the engine and its guard are allowed to ask.
     pub(super) fn open_orders(&mut self, clock: &Clock) -> anyhow::Result<usize> {
         let rest = Method::OpenOrders.rest().context("open orders have a REST request")?;
-        let body = self.line.ask(rest, true, clock, |_| {})?;
-        let value: Value = serde_json::from_slice(&body).context("open orders")?;
-        Ok(value.as_array().context("open orders are a list")?.len())
+        let mut count = 0;
+        for InstrumentSection { symbol, .. } in &self.instruments {
+            let body = self.line.ask(rest, true, clock, |params| params.text("symbol", symbol))?;
+            let value: Value = serde_json::from_slice(&body).context("open orders")?;
+            count += value.as_array().context("open orders are a list")?.len();
+        }
+        Ok(count)
+    }
+
+    /// Whether a position is smaller than the smallest order of its instrument.
+    pub(super) fn is_dust(&self, symbol: &str, size: Decimal, notional: Decimal) -> bool {
+        let instrument = self.instruments.iter().find(|instrument| instrument.symbol == symbol);
+        instrument.is_some_and(|it| size < it.lot.0 || notional < it.notional_min.0)
     }
 
     /// Starts `tickwheel` with `words` on the drill's data directory.
@@ -245,7 +263,7 @@ impl Scene {
             if WAIT_NS_MAX < clock.now_ns() - start_ns {
                 bail!("the engine has no orders at the venue; its output: {}", engine.said());
             }
-            std::thread::park_timeout(PAUSE * 10);
+            std::thread::park_timeout(LOOK_PAUSE);
         }
     }
 

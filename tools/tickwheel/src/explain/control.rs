@@ -6,7 +6,11 @@ use engine::event::{
 };
 use engine::instrument::Venue;
 use engine::money::{EVENT_MONEY_SCALE, format_scaled};
+use engine::monitor::{Metric, MetricUnit, RiskMode};
 use engine::risk::{Rule, Unit};
+
+/// Decimal places of parts per million told as percent.
+const PERCENT_SCALE: u8 = 4;
 
 /// Gives the name of a number.
 type Name<'a> = &'a dyn Fn(u16) -> String;
@@ -110,6 +114,7 @@ pub(super) fn words(event: &Event, strategy: Name<'_>, symbol: Name<'_>) -> Opti
             event.code, event.quantity, event.price, event.id
         )),
         Kind::ALERT => Some(alert(event, strategy)),
+        Kind::MONITOR => Some(figure(event, strategy)),
         Kind::ANSWER => {
             let code = CommandCode::from_code(event.code).map_or("unknown", CommandCode::name);
             let answer = u16::try_from(event.price).ok().and_then(AnswerCode::from_code);
@@ -130,11 +135,13 @@ fn alert(event: &Event, strategy: Name<'_>) -> String {
         (Some(rule), _) => rule.name().to_string(),
         (None, ALERT_KILL_LATE) => "kill late".to_string(),
         (None, ALERT_HOLD_TIME) => "held too long".to_string(),
-        (None, code) => format!("metric {code}"),
+        (None, code) => metric_name(code),
     };
-    let number = |value: i64| match rule.map(Rule::unit) {
-        Some(Unit::Money) => format_scaled(value, EVENT_MONEY_SCALE),
-        Some(_) | None => value.to_string(),
+    let metric = Metric::from_code(event.code);
+    let number = |value: i64| match (rule.map(Rule::unit), metric) {
+        (Some(Unit::Money), _) => format_scaled(value, EVENT_MONEY_SCALE),
+        (None, Some(metric)) => measure(metric.unit(), value),
+        (Some(_) | None, _) => value.to_string(),
     };
     let part = match event.tag {
         0 => "above its soft limit".to_string(),
@@ -144,4 +151,33 @@ fn alert(event: &Event, strategy: Name<'_>) -> String {
     let of = if who.is_empty() { who } else { format!(" of {who}") };
     let by = if event.has(flags::OPERATOR) { " (operator)" } else { "" };
     format!("{name}{of} is {part}: {} of {}{by}", number(event.price), number(event.quantity))
+}
+
+fn metric_name(code: u16) -> String {
+    Metric::from_code(code).map_or_else(|| format!("metric {code}"), |one| one.name().to_string())
+}
+
+/// A value of a metric with its unit.
+fn measure(unit: MetricUnit, value: i64) -> String {
+    match unit {
+        MetricUnit::Money => format_scaled(value, EVENT_MONEY_SCALE),
+        MetricUnit::Ppm => format!("{} %", format_scaled(value, PERCENT_SCALE)),
+        MetricUnit::Count => value.to_string(),
+        MetricUnit::Mode => {
+            let mode = u8::try_from(value).ok().and_then(RiskMode::from_code);
+            mode.map_or("unknown", RiskMode::name).to_string()
+        }
+    }
+}
+
+/// A figure of the monitor: both of its values.
+fn figure(event: &Event, strategy: Name<'_>) -> String {
+    let who = strategy(event.source);
+    let of = if who.is_empty() { who } else { format!(" of {who}") };
+    let Some(metric) = Metric::from_code(event.code) else {
+        return format!("metric {}{of}: {}, {}", event.code, event.price, event.quantity);
+    };
+    let value = measure(metric.unit(), event.price);
+    let second = measure(metric.second_unit(), event.quantity);
+    format!("{}{of}: {value}, second {second}", metric.name())
 }

@@ -14,7 +14,7 @@ const DAY_NS: u64 = 86_400_000_000_000;
 
 /// Every item and whether it can be waived. Limits, drills, approval, guard, operators, reconcile, the account and
 /// the secrets are what the losses of others were made of: nobody can waive them.
-pub(super) const NAMES: [(&str, bool); 11] = [
+pub(super) const NAMES: [(&str, bool); 12] = [
     ("account", false),
     ("api-key", true),
     ("clock", true),
@@ -26,6 +26,7 @@ pub(super) const NAMES: [(&str, bool); 11] = [
     ("dry-run", true),
     ("operators", false),
     ("secrets", false),
+    ("alarms", true),
 ];
 
 /// What became of an item.
@@ -84,6 +85,7 @@ pub(super) fn judge(subject: &Subject<'_>, day: u32) -> anyhow::Result<Vec<Item>
         dry_run(subject),
         operators(subject.config),
         secrets(subject.config),
+        alarms(subject.config),
     ])
 }
 
@@ -233,5 +235,168 @@ fn secrets(config: &Config) -> Item {
         // Where it is, not what it is.
         Ok((_, uri)) => Item::pass(name, format!("the key is in {uri}")),
         Err(error) => Item::fail(name, crate::chain(&error)),
+    }
+}
+
+fn alarms(config: &Config) -> Item {
+    let name = "alarms";
+    let Some(section) = &config.alarms else {
+        return Item::fail(name, "no [alarms]: nobody would be told".to_string());
+    };
+    let webhooks = section.webhook.iter().map(|channel| channel.name.as_str());
+    let names: Vec<&str> = webhooks.chain(section.smtp.iter().map(|it| it.name.as_str())).collect();
+    if names.is_empty() {
+        return Item::fail(
+            name,
+            "neither a webhook nor mail: only who sits before it is told".to_string(),
+        );
+    }
+    Item::pass(name, format!("channels: {}", names.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::history::History;
+    use super::*;
+
+    fn live() -> Config {
+        let text = ::config::profile("live-first-day").unwrap();
+        Config::parse(text, "live-first-day").unwrap()
+    }
+
+    #[track_caller]
+    fn check(item: &Item, holds: bool, words: &[&str]) {
+        assert_eq!(item.verdict == Verdict::Pass, holds, "{item:?}");
+        for word in words {
+            assert!(item.evidence.contains(word), "\"{word}\" is not in {item:?}");
+        }
+    }
+
+    #[test]
+    fn every_item_is_in_the_list_and_none_is_judged_twice() {
+        let dir = tempfile::tempdir().unwrap();
+        let (config, history) = (live(), History::default());
+        let subject = Subject {
+            config: &config,
+            origin: "live",
+            dir: dir.path(),
+            history: &history,
+            now_ns: 1,
+        };
+        let mut names: Vec<&str> = judge(&subject, 1).unwrap().iter().map(|it| it.name).collect();
+        // The others are asked of the venue.
+        names.extend(["account", "api-key", "clock"]);
+        names.sort_unstable();
+        let mut listed: Vec<&str> = NAMES.iter().map(|(name, _)| *name).collect();
+        listed.sort_unstable();
+        assert_eq!(names, listed);
+    }
+
+    #[test]
+    fn limits_must_be_there_for_everything_and_fit_the_day() {
+        let config = live();
+        check(&limits(&config, 1), true, &["day 1", "100 an order", "500 in all", "tightened"]);
+        let mut none = config.clone();
+        none.risk.account = None;
+        check(&limits(&none, 1), false, &["risk.account"]);
+        let mut missing = config.clone();
+        missing.risk.instrument.clear();
+        check(&limits(&missing, 1), false, &["BTCUSDT"]);
+        let mut many = config;
+        let (instrument, limit) = (many.instrument[0].clone(), many.risk.instrument[0].clone());
+        for symbol in ["ETHUSDT", "SOLUSDT"] {
+            let mut other = instrument.clone();
+            other.symbol = symbol.to_string();
+            many.instrument.push(other);
+            let mut other = limit.clone();
+            other.symbol = symbol.to_string();
+            many.risk.instrument.push(other);
+        }
+        check(&limits(&many, 3), false, &["3 instruments", "2 are allowed"]);
+        check(&limits(&many, 4), true, &["at most 4 instruments"]);
+    }
+
+    #[test]
+    fn operators_alarms_and_secrets_must_be_configured() {
+        let mut config = live();
+        check(&operators(&config), false, &["no [[operator]]"]);
+        check(&alarms(&config), false, &["no [alarms]"]);
+        config.alarms = Some(::config::alarm::AlarmsSection::default());
+        check(&alarms(&config), false, &["neither a webhook nor mail"]);
+        check(&secrets(&config), false, &["/etc/tickwheel/key.toml"]);
+        config.wire.as_mut().unwrap().key_file = None;
+        check(&secrets(&config), false, &["no key"]);
+        config.secrets = Some(::config::secrets::SecretsSection {
+            key: Some("systemd:venue".to_string()),
+            ..Default::default()
+        });
+        check(&secrets(&config), true, &["provider systemd"]);
+        config.secrets.as_mut().unwrap().key = Some("env:KEY".to_string());
+        check(&secrets(&config), false, &["environment"]);
+    }
+
+    #[test]
+    fn a_drill_counts_when_the_last_of_this_build_passed_and_is_young() {
+        let dir = tempfile::tempdir().unwrap();
+        let (config, history) = (live(), History::default());
+        let build = Build::this().unwrap();
+        let now_ns = 100 * DAY_NS;
+        let subject =
+            Subject { config: &config, origin: "live", dir: dir.path(), history: &history, now_ns };
+        let put = |build: &Build, time_ns: u64, passed: bool| {
+            let drill = Drill {
+                kind: "kill-drill".to_string(),
+                build: build.clone(),
+                config_hash: String::new(),
+                time_ns,
+                passed,
+                figures: serde_json::json!({ "orders_cancelled": 4, "elapsed_us": 900 }),
+                failures: if passed { Vec::new() } else { vec!["not flat".to_string()] },
+            };
+            evidence::write(dir.path(), "kill-drill", time_ns, &drill).unwrap();
+        };
+        check(&kill_drill(&subject).unwrap(), false, &["none on this build (0 on others)"]);
+        let other = Build { binary: "00".to_string(), ..build.clone() };
+        put(&other, 99 * DAY_NS, true);
+        check(&kill_drill(&subject).unwrap(), false, &["1 on others"]);
+        put(&build, 93 * DAY_NS - 1, true);
+        check(&kill_drill(&subject).unwrap(), false, &["7 days ago, at most 7"]);
+        put(&build, 93 * DAY_NS, true);
+        check(&kill_drill(&subject).unwrap(), true, &["4 orders cancelled in 900 us"]);
+        put(&build, 98 * DAY_NS, false);
+        check(&kill_drill(&subject).unwrap(), false, &["failed: not flat"]);
+        // From the future: a clock was set back.
+        put(&build, 101 * DAY_NS, true);
+        check(&kill_drill(&subject).unwrap(), false, &[]);
+    }
+
+    #[test]
+    fn a_guard_must_live_or_be_started_by_the_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut config, history) = (live(), History::default());
+        let judged = |config: &Config| {
+            let origin = "live";
+            guard(&Subject { config, origin, dir: dir.path(), history: &history, now_ns: 5 })
+        };
+        check(&judged(&config), true, &["started by the run"]);
+        config.guard.as_mut().unwrap().start = false;
+        check(&judged(&config), false, &["tickwheel guard"]);
+        let ProcessId { pid, start_ticks, namespace } = ProcessId::this();
+        let mut beat = Beat {
+            pid,
+            start_ticks,
+            namespace,
+            time_ns: 5,
+            phase: ::guard::beat::Phase::Idle,
+            engine: None,
+            venue_open: false,
+            can_sign: false,
+            trouble: None,
+        };
+        beat.write(dir.path()).unwrap();
+        check(&judged(&config), true, &["last beat 0 ms ago"]);
+        beat.trouble = Some("key file: no such file".to_string());
+        beat.write(dir.path()).unwrap();
+        check(&judged(&config), false, &["no such file"]);
     }
 }

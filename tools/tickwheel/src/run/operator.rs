@@ -1,5 +1,6 @@
 //! The operator thread: socket, desk and journal tail on one loop.
 
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
@@ -45,6 +46,7 @@ pub(crate) fn job(context: &Context<'_>) -> anyhow::Result<Option<Job>> {
     let limits = context.config.pipeline("configuration")?.limits;
     let view = View::of(context.pipeline, limits);
     let path = socket_path(context.config, context.data_dir);
+    link(&path, &context.data_dir.join(SOCKET_NAME))?;
     let socket = Socket::bind(&path, section.permissions())?;
     let thread = Thread {
         server: Server::new(socket, KernelCredentials),
@@ -61,6 +63,29 @@ pub(crate) fn job(context: &Context<'_>) -> anyhow::Result<Option<Job>> {
     };
     let body = Box::new(move |life: &Life| thread.run(life));
     Ok(Some(Job { name: "operator", loss: Loss::GoesOn, body }))
+}
+
+/// Makes a link to a socket that is elsewhere, so that the data directory still leads to it. What an engine before left
+/// there goes.
+fn link(path: &Path, link: &Path) -> anyhow::Result<()> {
+    let is_link = std::fs::symlink_metadata(link).is_ok_and(|found| found.is_symlink());
+    if is_link {
+        std::fs::remove_file(link).with_context(|| format!("remove {}", link.display()))?;
+    }
+    if path == link {
+        return Ok(());
+    }
+    if std::fs::symlink_metadata(link).is_ok_and(|found| found.file_type().is_socket()) {
+        std::fs::remove_file(link).with_context(|| format!("remove {}", link.display()))?;
+    }
+    std::os::unix::fs::symlink(path, link)
+        .with_context(|| format!("link {} to {}", link.display(), path.display()))
+}
+
+/// The socket that a data directory leads to.
+pub(crate) fn find_socket(data_dir: &Path) -> PathBuf {
+    let place = data_dir.join(SOCKET_NAME);
+    std::fs::read_link(&place).unwrap_or(place)
 }
 
 /// The operators of a configuration.
@@ -189,5 +214,46 @@ impl Thread {
         for (ticket, reply) in self.hands.replies.drain(..) {
             self.server.send(ticket, &reply, now_ns);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_elsewhere_is_found_from_the_data_directory() {
+        let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (place, path) = (dir.path().join(SOCKET_NAME), elsewhere.path().join("s"));
+        assert_eq!(find_socket(dir.path()), place);
+        // A socket of an engine before, which was at the default place and was killed.
+        drop(std::os::unix::net::UnixListener::bind(&place).unwrap());
+        for _ in 0..2 {
+            link(&path, &place).unwrap();
+            assert_eq!(find_socket(dir.path()), path);
+        }
+        link(&place, &place).unwrap();
+        assert_eq!(find_socket(dir.path()), place, "back at the default place, the link is gone");
+        std::fs::write(&place, "precious").unwrap();
+        assert!(link(&path, &place).is_err(), "a file that is neither stays");
+    }
+
+    #[test]
+    fn live_needs_operators_and_paper_has_the_local_one() {
+        let text = config::profile("generated").unwrap();
+        let config = Config::parse(text, "generated").unwrap();
+        let error = roster_of(&config, Mode::Live).unwrap_err().to_string();
+        assert!(error.contains("[[operator]]"), "{error}");
+        for mode in [Mode::Paper, Mode::DryRun] {
+            let roster = roster_of(&config, mode).unwrap();
+            let names: Vec<&str> = roster.iter().map(|it| it.name.as_str()).collect();
+            assert_eq!(names, ["local"], "{}", mode.name());
+        }
+        let more = "[[operator]]\nname = \"ann\"\nrole = \"risk\"\nuid = 5\n";
+        let config = Config::parse(&format!("{text}\n{more}"), "test").unwrap();
+        let roster = roster_of(&config, Mode::Live).unwrap();
+        let ann = roster.get(1).unwrap();
+        assert_eq!((ann.name.as_str(), ann.role, ann.uid), ("ann", Role::Risk, Some(5)));
+        assert_eq!(roster.iter().count(), 1, "no local operator beside configured ones");
     }
 }

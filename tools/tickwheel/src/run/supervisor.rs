@@ -300,37 +300,14 @@ impl Supervisor {
             self.tell_dead(THREAD_VENUE);
             return Some(lost);
         }
-        if let Some(lost) = self.guard.as_mut().and_then(GuardProcess::lost) {
-            // Trading without a guard is the operator's decision, not a surprise: it is said, once.
-            self.guard = None;
-            let now_ns = self.clock.now_ns();
-            self.stats.error(
-                ERROR_GUARD,
-                now_ns,
-                format_args!("{lost}: nobody guards this engine"),
-            );
-            eprintln!("\n{lost}: nobody guards this engine; start `tickwheel guard`");
-        }
+        self.tell_lost_guard();
         if self.plan.journal.status().helper == journal::HelperState::Dead {
             self.tell_dead(THREAD_JOURNAL);
             return Some(
                 "the journal's helper thread is dead: nothing is synced any more".to_string(),
             );
         }
-        if self.snapshots.has_ended() && !self.snapshot_lost {
-            // The engine goes on: the next start replays more.
-            self.snapshot_lost = true;
-            if let Some(heartbeat) = &self.neighbours.snapshot {
-                heartbeat.set_state(ThreadState::Dead, self.clock.now_ns());
-            }
-            let now_ns = self.clock.now_ns();
-            self.stats.error(
-                1,
-                now_ns,
-                format_args!("the snapshot thread ended; the engine goes on"),
-            );
-            eprintln!("\nthe snapshot thread ended: no more snapshots, the engine goes on");
-        }
+        self.tell_lost_snapshots();
         if let Some(dead) = self.beside.find_dead() {
             return Some(dead);
         }
@@ -360,6 +337,31 @@ impl Supervisor {
             }
         }
         None
+    }
+
+    /// Says once that the guard is gone. Trading without one is the operator's decision, not a surprise.
+    fn tell_lost_guard(&mut self) {
+        let Some(lost) = self.guard.as_mut().and_then(GuardProcess::lost) else { return };
+        self.guard = None;
+        let now_ns = self.clock.now_ns();
+        let text = format!("{lost}: nobody guards this engine; start `tickwheel guard`");
+        self.stats.error(ERROR_GUARD, now_ns, format_args!("{text}"));
+        eprintln!("\n{text}");
+    }
+
+    /// Says once that the snapshot thread is gone. The engine goes on: the next start replays more.
+    fn tell_lost_snapshots(&mut self) {
+        if !self.snapshots.has_ended() || self.snapshot_lost {
+            return;
+        }
+        self.snapshot_lost = true;
+        let now_ns = self.clock.now_ns();
+        if let Some(heartbeat) = &self.neighbours.snapshot {
+            heartbeat.set_state(ThreadState::Dead, now_ns);
+        }
+        let text = "the snapshot thread ended; the engine goes on";
+        self.stats.error(1, now_ns, format_args!("{text}"));
+        eprintln!("\nthe snapshot thread ended: no more snapshots, the engine goes on");
     }
 
     /// Says once that balances differ, or takes the venue's side if the operator said so at the start.

@@ -87,6 +87,7 @@ pub(super) struct Dialogue<'a> {
     abilities: Vec<String>,
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "kinds of errors are not ours to list")]
 fn io_error(error: &io::Error) -> DeliveryError {
     match error.kind() {
         io::ErrorKind::WouldBlock
@@ -167,7 +168,9 @@ impl<'a> Dialogue<'a> {
 
     fn can(&self, ability: &str) -> bool {
         self.abilities.iter().any(|line| {
-            line.split_ascii_whitespace().next().is_some_and(|word| word.eq_ignore_ascii_case(ability))
+            line.split_ascii_whitespace()
+                .next()
+                .is_some_and(|word| word.eq_ignore_ascii_case(ability))
         })
     }
 
@@ -255,7 +258,8 @@ impl<'a> Dialogue<'a> {
     fn arm(&self) -> Result<(), DeliveryError> {
         let left = self.deadline.left()?;
         let Some(tcp) = self.connection.tcp() else { return Err(DeliveryError::Silent) };
-        let armed = tcp.set_read_timeout(Some(left)).and_then(|()| tcp.set_write_timeout(Some(left)));
+        let armed =
+            tcp.set_read_timeout(Some(left)).and_then(|()| tcp.set_write_timeout(Some(left)));
         armed.map_err(|error| io_error(&error))
     }
 

@@ -13,7 +13,7 @@ const TEXT_CHAR_COUNT_MAX: usize = 60_000;
 
 /// Headers and text.
 pub(super) fn write(message: &Message<'_>, from: &str, to: &[String]) -> String {
-    let worst = message.notices.iter().max_by_key(|notice| notice.severity);
+    let worst = message.notices.iter().min_by_key(|notice| std::cmp::Reverse(notice.severity));
     let told_ns = message.notices.first().map_or(0, |notice| notice.told_ns);
     let number = |notice: Option<&Notice>| notice.map_or(0, |notice| notice.notice);
     let (first, last) = (number(message.notices.first()), number(message.notices.last()));

@@ -60,12 +60,13 @@ impl Config {
         self.validate_engine(origin)?;
         self.validate_journal(origin)?;
         self.validate_wire(origin)?;
+        // Before what live mode needs besides: a secret in the wrong place is the worse fault.
+        self.validate_secrets(origin)?;
         self.validate_guard(origin)?;
         self.validate_live(origin)?;
         self.validate_operators(origin)?;
         self.validate_audit(origin)?;
         self.validate_alarms(origin)?;
-        self.validate_secrets(origin)?;
         let instruments = self.instruments(origin)?;
         self.limits(&instruments, origin)?;
         self.monitor(origin)?;

@@ -314,9 +314,7 @@ fn stats_and_guard(
     // In dry-run nothing is sent, so nothing must be cancelled.
     let is_wanted = mode != Mode::DryRun && config.guard.as_ref().is_some_and(|guard| guard.start);
     let guard = match connected {
-        Some(connected) if is_wanted => {
-            Some(guarded::GuardProcess::start(connected, dir, clock)?)
-        }
+        Some(connected) if is_wanted => Some(guarded::GuardProcess::start(connected, dir, clock)?),
         Some(_) | None => None,
     };
     Ok((stats, guard))

@@ -104,6 +104,13 @@ pub struct RulesState {
     pub(crate) commands: Vec<(u64, u16)>,
 }
 
+impl RulesState {
+    /// Of rules that begin in the middle of a session.
+    pub fn in_session() -> RulesState {
+        RulesState { is_open: true, ..RulesState::default() }
+    }
+}
+
 /// The rules. See the module.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
@@ -125,7 +132,8 @@ impl Rules {
 
     /// A reading of the stats file.
     pub fn stats(&mut self, reading: &stats::Reading, now_ns: u64, out: &mut Vec<Signal>) {
-        self.stats.read(&self.settings, reading, now_ns, out);
+        let is_open = self.state.is_open && !self.state.is_stopping;
+        self.stats.read(&self.settings, (reading, is_open), now_ns, out);
     }
 
     /// Time has passed: conditions that have lasted long enough.

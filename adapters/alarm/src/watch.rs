@@ -23,7 +23,7 @@ use crate::catalogue::Code;
 use crate::channel::{Channel, Health, Parts};
 use crate::notice::{Edge, Notice, Signal};
 use crate::rules::stats::Reading;
-use crate::rules::{RuleSettings, Rules};
+use crate::rules::{RuleSettings, Rules, RulesState};
 use crate::store::{SavedState, Store, StoreError, silences};
 use crate::subject::{Names, Subject};
 
@@ -123,7 +123,15 @@ impl Watch {
         let (store, loaded) = Store::open(&settings.dir)?;
         let now_ns = clock.now_ns();
         let is_lost = loaded.is_state_damaged;
-        let saved = loaded.state.unwrap_or_default();
+        let saved = loaded.state.unwrap_or_else(|| SavedState {
+            // Unless it begins at the first record, it does not begin where a session begins.
+            rules: if settings.is_standby && 1 < settings.first_sequence {
+                RulesState::in_session()
+            } else {
+                RulesState::default()
+            },
+            ..SavedState::default()
+        });
         // A journal that lost its end to a power cut is shorter than what was read of it.
         let is_ahead = !settings.is_standby && settings.first_sequence < saved.next_sequence;
         let next_sequence = match saved.next_sequence {

@@ -7,7 +7,7 @@ use engine::money::Money;
 use engine::monitor::{Metric, MetricUnit};
 use engine::risk::{Rule, Unit};
 
-use crate::catalogue::Code;
+use crate::catalogue::{Code, Ending};
 use crate::notice::{Notice, What};
 use crate::subject::{Names, Subject};
 
@@ -20,8 +20,11 @@ pub(crate) fn text(notice: &Notice, names: &Names) -> String {
             format!("seen by {who}")
         }
         What::Cleared => {
-            let lasted_ns = notice.last_ns.saturating_sub(notice.first_ns);
-            format!("over, first to last {}", duration(lasted_ns))
+            let lasted = duration(notice.last_ns.saturating_sub(notice.first_ns));
+            match notice.code.ending() {
+                Ending::Quiet => format!("did not happen again; first to last {lasted}"),
+                Ending::Condition | Ending::Acknowledge | Ending::Instant => "over".to_string(),
+            }
         }
     }
 }

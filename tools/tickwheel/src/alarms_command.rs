@@ -93,9 +93,12 @@ enum AlarmsCommand {
     Silence {
         /// Name or number of the alarm.
         alarm: String,
-        /// For how long, such as 30m or 2h; 0s ends a silence.
+        /// For how long, such as 30m or 2h.
         #[arg(long = "for", value_name = "TIME", value_parser = report::parse_duration)]
-        time_ns: u64,
+        time_ns: Option<u64>,
+        /// End the silence.
+        #[arg(long, conflicts_with = "time_ns", required_unless_present = "time_ns")]
+        end: bool,
         #[command(flatten)]
         place: Place,
     },
@@ -118,7 +121,9 @@ enum AlarmsCommand {
 pub(crate) fn run(args: &AlarmsArgs) -> anyhow::Result<ExitCode> {
     match &args.command {
         Some(AlarmsCommand::Test { source, json }) => test(source, *json),
-        Some(AlarmsCommand::Silence { alarm, time_ns, place }) => quiet(alarm, *time_ns, place),
+        Some(AlarmsCommand::Silence { alarm, time_ns, place, .. }) => {
+            quiet(alarm, time_ns.unwrap_or(0), place)
+        }
         Some(AlarmsCommand::Watch { source, place, duration }) => watch(source, place, *duration),
         Some(AlarmsCommand::Catalogue) => {
             catalogue();
@@ -165,10 +170,12 @@ fn list(dir: &Path, json: bool) -> anyhow::Result<ExitCode> {
             let (name, severity) = (alarm.code.name(), alarm.severity().name());
             let seen = alarm.acknowledged.map_or("", |_| ", seen");
             let clear = alarm.clear_since_ns.map_or("", |_| ", clear for now");
-            let (number, count, about) = (alarm.number, alarm.count, words(alarm));
+            let (number, about) = (alarm.number, words(alarm));
+            let times =
+                if 1 < alarm.count { format!(", {} times", alarm.count) } else { String::new() };
             let runbook = alarm.code.runbook();
             println!(
-                "{number:>5} {severity:<8} {name} ({about}) {count} times{seen}{clear} -> docs/runbooks/{runbook}"
+                "{number:>5} {severity:<8} {name} ({about}){times}{seen}{clear} -> docs/runbooks/{runbook}"
             );
         }
     }

@@ -5,7 +5,7 @@
 //!                                                                  |
 //!   `tickwheel run` with mode = "live" starts only when no item fails
 //! ```
-//! The words of the items, what each asks for and which can be waived: docs/GOING_LIVE.md.
+//! The words of the items, what each asks for and which can be waived: `docs/GOING_LIVE.md`.
 
 mod history;
 mod items;

@@ -1,11 +1,13 @@
 //! Rules over the stats file: what stands in no event, because it is about the engine itself.
 
+use std::collections::BTreeMap;
+
 use engine::stats::{CounterId, Liveness, RunState, Snapshot, ThreadState};
 
 use super::RuleSettings;
 use super::measure::{Change, Row};
-use crate::catalogue::Code;
-use crate::notice::Signal;
+use crate::catalogue::{Code, Ending};
+use crate::notice::{Edge, Signal};
 use crate::subject::Subject;
 
 /// Distinct errors whose counts are followed; the stats file has 64 places.
@@ -77,6 +79,8 @@ pub(super) struct StatsRules {
     grown: Vec<Change>,
     errors: Vec<(u32, u64)>,
     is_begun: bool,
+    /// What was said last of each condition: it is said again when it changes.
+    said: BTreeMap<(Code, Subject), Edge>,
 }
 
 /// Totals that should not grow.
@@ -102,19 +106,30 @@ impl StatsRules {
     pub(super) fn read(
         &mut self,
         settings: &RuleSettings,
-        reading: &Reading,
+        (reading, is_open): (&Reading, bool),
         now_ns: u64,
         out: &mut Vec<Signal>,
     ) {
-        out.push(so(Code::EngineFailed, Subject::Engine, reading.has_failed, now_ns));
-        out.push(so(Code::EngineDead, Subject::Engine, reading.is_dead, now_ns));
-        self.growing(reading, now_ns, out);
-        self.errors(reading, now_ns, out);
-        let is_live = reading.is_running && !reading.is_dead;
-        self.threads(settings, reading, is_live, now_ns, out);
-        self.core(settings, reading, is_live, now_ns, out);
-        self.journal(settings, reading, is_live, now_ns, out);
+        let mut found = vec![
+            so(Code::EngineFailed, Subject::Engine, reading.has_failed, now_ns),
+            so(Code::EngineDead, Subject::Engine, reading.is_dead, now_ns),
+        ];
+        self.growing(reading, now_ns, &mut found);
+        self.errors(reading, now_ns, &mut found);
+        // What stands still after the end of a session is meant to.
+        let is_live = reading.is_running && !reading.is_dead && is_open;
+        self.threads(settings, reading, is_live, now_ns, &mut found);
+        self.core(settings, reading, is_live, now_ns, &mut found);
+        self.journal(settings, reading, is_live, now_ns, &mut found);
         self.is_begun = true;
+        for signal in found {
+            let key = (signal.code, signal.subject);
+            let is_news = signal.code.ending() != Ending::Condition
+                || self.said.insert(key, signal.edge) != Some(signal.edge);
+            if is_news {
+                out.push(signal);
+            }
+        }
     }
 
     fn threads(

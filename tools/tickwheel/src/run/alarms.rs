@@ -23,7 +23,7 @@ pub(crate) fn job(context: &Context<'_>) -> anyhow::Result<Option<Job>> {
     let (config, origin) = (context.config.clone(), "configuration".to_string());
     let section = section.clone();
     let places = (context.data_dir, context.stats_path);
-    let settings = alarms_setup::settings(&config, &section, places, context.first_sequence);
+    let mut settings = alarms_setup::settings(&config, &section, places, context.first_sequence);
     // What cannot work is said before the session begins.
     drop(alarms_setup::channels(&config, &section, &origin, context.clock)?);
     let clock = context.clock.clone();
@@ -38,6 +38,8 @@ pub(crate) fn job(context: &Context<'_>) -> anyhow::Result<Option<Job>> {
                         life.tell("another process tells the alarms of this engine");
                     }
                     is_first = false;
+                    // What that one has read since is more than what was there at the start.
+                    settings.is_standby = true;
                     life.pause(STANDBY_PAUSE);
                 }
                 Err(error) => return Err(error).context("the alarms cannot be kept"),

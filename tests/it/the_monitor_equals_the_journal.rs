@@ -4,6 +4,8 @@
 //! fill and fee, and says what the monitor must tell next. Amounts of money must be equal to the last digit;
 //! what comes out of a root may differ by its rounding, see [`ROUNDING_E8`].
 
+#![expect(clippy::float_arithmetic, reason = "an auditor may compute as a spreadsheet does")]
+
 use std::collections::{BTreeMap, VecDeque};
 
 use config::{Config, Number};
@@ -128,6 +130,10 @@ fn float(value: i64) -> f64 {
     value as f64
 }
 
+fn count(value: usize) -> f64 {
+    float(i64::try_from(value).expect("a few hundred"))
+}
+
 fn worth(instrument: &Instrument, price: i128, quantity: i128) -> i128 {
     let places = 12 - u32::from(instrument.price_scale) - u32::from(instrument.quantity_scale);
     price * quantity * i128::from(instrument.multiplier) * 10_i128.pow(places)
@@ -215,9 +221,9 @@ impl Auditor {
         let lost = self.losses.entry(event.source).or_default();
         let had_lost = !lost.is_empty();
         if result < 0 {
-            lost.push(result)
+            lost.push(result);
         } else {
-            lost.clear()
+            lost.clear();
         }
         self.worst = self.worst.min(result);
         let (count, sum) = (i64::try_from(lost.len()).expect("few"), e8(lost.iter().sum()));
@@ -326,7 +332,7 @@ impl Auditor {
     fn tell_tail(&mut self, tail: &[i64], sigma: f64) {
         // Quantile and density of the normal distribution, from a table.
         let (quantile, density) = (1.644_853_627, 0.103_135_640_4 / 0.05);
-        let mean = tail.iter().copied().map(float).sum::<f64>() / float(tail.len() as i64);
+        let mean = tail.iter().copied().map(float).sum::<f64>() / count(tail.len());
         let var = float(tail[tail.len() - 1]).max(0.0);
         let rounding = [0.0, ROUNDING_E8 + sigma * 1e-6];
         self.push(Due { value: var, second: sigma * quantile, rounding, ..due(Metric::Var95) });
@@ -394,7 +400,7 @@ impl Auditor {
     ) {
         let (value, second) = (float(measured), float(limit));
         let kind = Kind::ALERT;
-        self.push(Due { kind, value, second, percent, instrument, source, ..due(metric) });
+        self.push(Due { kind, value, second, instrument, source, percent, ..due(metric) });
     }
 
     fn push(&mut self, due: Due) {
@@ -435,7 +441,7 @@ fn root_mean_square(window: &[i64]) -> f64 {
     if squares.is_empty() {
         return 0.0;
     }
-    (squares.iter().sum::<f64>() / float(squares.len() as i64)).sqrt()
+    (squares.iter().sum::<f64>() / count(squares.len())).sqrt()
 }
 
 /// Losses from sample to sample, the worst first.

@@ -198,13 +198,15 @@ fn measure(way: Way, with_controls: bool, count: u64, clock: &Clock) -> Histogra
         desk.quote((index + 1) % INSTRUMENT_COUNT, -moved);
         let side = if round % 8 < 4 { Side::Buy } else { Side::Sell };
         let price = 6_180_000 + moved - i64::from(index) - side.sign() * (20 + moved);
-        let event = desk.intent(index, side, price);
+        let mut event = desk.intent(index, side, price);
+        // Not the same order again and again.
+        event.quantity += 1_000 * i64::try_from(round % 101).expect("a small number");
         let sequence = desk.ring.begin(event);
         let event = black_box(*desk.ring.get(sequence));
         let start = clock.raw();
         let mut out = Emitter::new(&mut desk.ring, &event);
         if way == Way::Floor {
-            out.emit(Event { kind: Kind::APPROVED, ..event });
+            out.emit_as(Kind::APPROVED, &event);
         } else {
             if way == Way::Revalued {
                 black_box(desk.gate.gross_notional());

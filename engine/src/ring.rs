@@ -88,6 +88,24 @@ impl Ring {
         self.head
     }
 
+    /// [`Ring::push`] of the same words as another kind, by whole words as in [`Ring::begin_at`].
+    #[inline]
+    fn push_as(&mut self, kind: Kind, event: &Event, cause: u64, time_ns: u64) -> u64 {
+        if self.mask < self.head + 1 - self.floor {
+            self.overflowed = true;
+            return self.head;
+        }
+        self.head += 1;
+        let words: &[u64; 8] = bytemuck::cast_ref(event);
+        let kinded = (words[3] & !0xff) | u64::from(kind.0);
+        let last = words[7] & 0xffff_ffff;
+        let words = [self.head, cause, time_ns, kinded, words[4], words[5], words[6], last];
+        let index = self.index(self.head);
+        let slot: &mut [u64; 8] = bytemuck::cast_mut(&mut self.slots[index]);
+        *slot = words;
+        self.head
+    }
+
     /// The event at `sequence`, which must be one of the last `slot_count`.
     #[inline]
     pub fn get(&self, sequence: u64) -> &Event {
@@ -133,6 +151,12 @@ impl<'a> Emitter<'a> {
         self.ring.push(event)
     }
 
+    /// Adds an event that says the same as `event`, as another kind. Returns its sequence.
+    #[inline]
+    pub fn emit_as(&mut self, kind: Kind, event: &Event) -> u64 {
+        self.ring.push_as(kind, event, self.cause, self.time_ns)
+    }
+
     /// Event time of the cause.
     #[inline]
     pub fn time_ns(&self) -> u64 {
@@ -165,6 +189,26 @@ mod tests {
         assert_eq!(emitter.emit(Event::new(Kind::SIGNAL)), 42);
         let decision = ring.get(42);
         assert_eq!((decision.cause, decision.time_ns, decision.sequence), (41, 7, 42));
+    }
+
+    #[test]
+    fn the_same_event_as_another_kind_keeps_its_words() {
+        let (mut one, mut other) = (Ring::new(2, 40), Ring::new(2, 40));
+        let mut event = Event::new(Kind::INTENT).at(7);
+        (event.flags, event.instrument, event.source, event.code) = (5, 6, 7, 8);
+        (event.price, event.quantity, event.id, event.tag) = (-9, 10, u64::MAX, u32::MAX);
+        event.check = 99;
+        for ring in [&mut one, &mut other] {
+            ring.begin(Event::new(Kind::CLOCK).at(3));
+        }
+        let cause = *one.get(41);
+        for _ in 0..2 {
+            let told = Event { kind: Kind::APPROVED, ..event };
+            let sequence = Emitter::new(&mut one, &cause).emit_as(Kind::APPROVED, &event);
+            assert_eq!(Emitter::new(&mut other, &cause).emit(told), sequence);
+            assert_eq!(one.get(sequence), other.get(sequence));
+        }
+        assert!(one.overflowed() && other.overflowed());
     }
 
     #[test]

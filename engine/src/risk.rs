@@ -297,7 +297,7 @@ impl Gate {
             Kind::INTENT | Kind::INTENT_REPLACE => self.intent(event, market, out),
             Kind::INTENT_CANCEL => {
                 self.messages.push(event.time_ns);
-                out.emit(Event { kind: Kind::APPROVED_CANCEL, ..*event });
+                out.emit_as(Kind::APPROVED_CANCEL, event);
             }
             Kind::ORDER => self.order(event, out),
             Kind::FILL => self.fill(event, market, out),
@@ -352,7 +352,7 @@ impl Gate {
         wanted: &Wanted,
         out: &mut Emitter<'_>,
     ) -> Result<(), NoRoom> {
-        let sequence = out.emit(Event { kind: Kind::APPROVED, ..*event });
+        let sequence = out.emit_as(Kind::APPROVED, event);
         let order = Order { id: sequence, ..wanted.order };
         self.orders.push_unbound(order)?;
         self.opened(order.source, 1);
@@ -367,7 +367,7 @@ impl Gate {
         wanted: &Wanted,
         out: &mut Emitter<'_>,
     ) -> Result<(), NoRoom> {
-        let sequence = out.emit(Event { kind: Kind::APPROVED_REPLACE, ..*event });
+        let sequence = out.emit_as(Kind::APPROVED_REPLACE, event);
         let place = wanted.place.ok_or(NoRoom)?;
         let before = self.held(self.orders.get(place));
         let order = self.orders.get_mut(place);

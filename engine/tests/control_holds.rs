@@ -483,11 +483,12 @@ const ORDER_COUNT: usize = engine::oms::LIVE_COUNT_MAX;
 fn a_kill_of_as_many_orders_as_there_can_be_fits_into_the_rings() {
     let mut limits = limits();
     for own in limits.instruments.iter_mut().flatten() {
-        (own.position_quantity_max, own.position_notional_max) = (1_000_000, Money::MAX);
+        (own.position_quantity_max, own.position_notional_max) =
+            (1_000_000, Money(50_000_000 * Money::ONE.0));
     }
     if let Some(account) = &mut limits.account {
         account.orders_open_max = u32::try_from(ORDER_COUNT).unwrap();
-        account.gross_notional_max = Money::MAX;
+        account.gross_notional_max = Money(50_000_000 * Money::ONE.0);
     }
     let mut run = Run::of(pipeline_of(limits, 4_096));
     for _ in 0..ORDER_COUNT {

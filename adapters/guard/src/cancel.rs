@@ -36,6 +36,8 @@ const LOOK_INTERVAL_NS: u64 = 250_000_000;
 const LIMITED_WAIT_NS: u64 = 1_000_000_000;
 /// Longest wait that the venue can ask for.
 const LIMITED_WAIT_NS_MAX: u64 = 60_000_000_000;
+/// The signature, the key or its permissions.
+const KEY_REFUSED: [i64; 3] = [-1022, -2014, -2015];
 /// "Unknown order": it is gone.
 const UNKNOWN_ORDER: i64 = -2011;
 
@@ -149,6 +151,8 @@ pub struct Canceller {
     hold_ns: u64,
     /// The round before the next look had a failure.
     failed: bool,
+    /// The venue has said that the key is none.
+    refused_key: bool,
     cancelled: BTreeSet<(String, u64)>,
     done: bool,
     report: Report,
@@ -172,6 +176,7 @@ impl Canceller {
             look_ns: now_ns,
             hold_ns: 0,
             failed: false,
+            refused_key: false,
             cancelled: BTreeSet::new(),
             done: false,
             report: Report::default(),
@@ -207,6 +212,7 @@ impl Canceller {
         let Some((ask, asked_ns)) = self.in_flight.remove(&token) else { return };
         let failure = match answer {
             Answer::Done(body) => {
+                self.refused_key = false;
                 self.count("200");
                 self.read(&ask, body, asked_ns, now_ns).err()
             }
@@ -221,6 +227,7 @@ impl Canceller {
                 } else {
                     format!("{status} {code}")
                 });
+                self.refused_key |= KEY_REFUSED.contains(&code);
                 if matches!(status, 418 | 429) {
                     let wait_ns = retry_after_ns.unwrap_or(LIMITED_WAIT_NS);
                     let until_ns = now_ns.saturating_add(wait_ns.min(LIMITED_WAIT_NS_MAX));
@@ -313,6 +320,20 @@ impl Canceller {
         let is_full = ANSWER_KIND_MAX <= answers.len() && !answers.contains_key(kind);
         let kind = if is_full { "other" } else { kind };
         *answers.entry(kind.to_string()).or_default() += 1;
+    }
+
+    /// Whether the last answers of the venue were that the key is none.
+    pub fn has_refused_key(&self) -> bool {
+        self.refused_key
+    }
+
+    /// The line is gone: what was asked has no answer any more.
+    pub fn cut(&mut self, why: &str, now_ns: u64) {
+        self.refused_key = false;
+        let tokens: Vec<u64> = self.in_flight.keys().copied().collect();
+        for token in tokens {
+            self.answered(token, Answer::Nothing { why }, now_ns);
+        }
     }
 
     /// Waits so long between two tries from here on.

@@ -31,6 +31,8 @@ const SESSION_INTERVAL_NS: u64 = 1_000_000_000;
 const DISCIPLINE_INTERVAL_NS: u64 = 1_000_000_000;
 /// A local venue that is gone for so long has ended with its engine.
 const VENUE_GONE_NS: u64 = 3_000_000_000;
+/// Between two fetches of a key that the venue refuses.
+const KEY_INTERVAL_NS: u64 = 1_000_000_000;
 /// Wait between two tries after a person was called.
 const SLOW_RETRY_NS: u64 = 1_000_000_000;
 
@@ -91,8 +93,7 @@ impl End {
     /// Whether that engine will not need this guard again.
     const fn is_over(self) -> bool {
         match self {
-            End::Told | End::Ended => true,
-            End::Acted(Outcome::Superseded) => true,
+            End::Told | End::Ended | End::Acted(Outcome::Superseded) => true,
             End::Acted(outcome) => outcome.is_final(),
         }
     }
@@ -135,6 +136,8 @@ pub struct Patrol {
     session: Option<Session>,
     session_next_ns: u64,
     line: Option<Line>,
+    /// When a key that was refused may be fetched again.
+    key_next_ns: u64,
     watch: Watch,
     acting: Option<Acting>,
     /// The engine that was dealt with, or that ended.
@@ -163,6 +166,7 @@ impl Patrol {
             session: None,
             session_next_ns: 0,
             line: None,
+            key_next_ns: 0,
             acting: None,
             settled,
             watched: None,
@@ -206,7 +210,9 @@ impl Patrol {
         if self.beat_next_ns <= now_ns {
             self.beat();
         }
-        if self.session_next_ns <= now_ns && self.acting.is_none() {
+        // While it acts the session stays, but a line that could not be opened is tried again.
+        let may_connect = self.acting.is_none() || self.line.is_none();
+        if self.session_next_ns <= now_ns && may_connect {
             self.read_session(now_ns, tell);
         }
         self.speak(now_ns)?;
@@ -359,6 +365,13 @@ impl Patrol {
         if is_local && !is_open && VENUE_GONE_NS < age_ns {
             return Some(self.finish(Outcome::VenueGone, tell));
         }
+        if canceller.has_refused_key() && self.key_next_ns <= now_ns {
+            // It may have been exchanged: the next line fetches it again.
+            self.key_next_ns = now_ns + KEY_INTERVAL_NS;
+            canceller.cut("the venue refuses the key", now_ns);
+            self.line = None;
+            self.session_next_ns = now_ns;
+        }
         if give_up_ns < age_ns && !acting.called {
             acting.called = true;
             canceller.set_retry_ns(SLOW_RETRY_NS);
@@ -467,7 +480,7 @@ impl Patrol {
             Err(error) => return self.complain(error.to_string(), tell),
         };
         let Some(mut session) = read else { return };
-        if let Some(path) = &self.orders.key_file {
+        if let Some(path) = self.orders.key_file.as_ref().filter(|_| session.key_file.is_some()) {
             session.key_file = Some(path.display().to_string());
         }
         if let Some(dead_ns_max) = self.orders.dead_ns_max {
@@ -552,8 +565,7 @@ fn is_being_made(error: &StatsReadError) -> bool {
     match error {
         StatsReadError::Missing { .. } => true,
         StatsReadError::Damaged { damage, .. } => match damage {
-            StatsDamage::Magic { found } => *found == 0,
-            StatsDamage::Length { found, .. } => *found == 0,
+            StatsDamage::Magic { found } | StatsDamage::Length { found, .. } => *found == 0,
             StatsDamage::Version { .. } | StatsDamage::HeaderLength { .. } => false,
         },
         StatsReadError::Io { .. } => false,

@@ -115,7 +115,7 @@ impl Breaker {
         self.is_approved = false;
     }
 
-    fn digest(&self) -> u64 {
+    pub(super) fn digest(&self) -> u64 {
         let mut hash = mix(u64::from(self.state.code()), u64::from(self.is_paused));
         hash = mix(hash, u64::from(self.reason.code()) | (u64::from(self.told.code()) << 16));
         hash = mix(mix(hash, self.trip), self.tripped_ns);

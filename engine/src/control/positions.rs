@@ -137,6 +137,8 @@ impl Positions {
                 hash = mix(mix(hash, row.since_ns), bits);
             }
         }
+        // A lane must not look like a row.
+        hash = mix(hash, u64::MAX);
         for (index, lane) in (0..).zip(&self.lanes) {
             let is_used = lane.is_busy || lane.not_before_ns != 0 || lane.shift != 0;
             if is_used || lane.hold_ns != 0 {

@@ -225,3 +225,19 @@ impl Default for ControlConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_action_has_the_name_by_which_it_is_found() {
+        for (name, action) in [("off", Action::Off), ("safe", Action::Safe), ("kill", Action::Kill)]
+        {
+            assert_eq!(Action::from_name(name), Some(action));
+            assert_eq!(action.name(), name);
+            assert_eq!(Trigger::plain(action).is_on(), action != Action::Off);
+        }
+        assert_eq!(Action::from_name("halt"), None);
+    }
+}

@@ -33,18 +33,24 @@ pub(super) struct Reservation {
 /// What follows from an entry's numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Worth {
-    /// Position at the mark, rounded down; `None` when nobody can tell.
-    pub(super) value: Option<i128>,
-    /// Worth of the position towards each side at the mark, rounded up; `None` when nobody can tell.
-    pub(super) toward: [Option<i128>; 2],
+    /// Twice the position at the mark; [`UNKNOWN`] when nobody can tell.
+    twice: i128,
     /// Worth of each side if every working order of it fills; [`Money::MAX`] when nobody can tell.
     pub(super) sides: [Money; 2],
 }
 
+/// Twice a position that nobody can value.
+const UNKNOWN: i128 = i128::MIN;
+
 impl Worth {
     /// Of an entry without position and orders.
-    pub(super) const NOTHING: Worth =
-        Worth { value: Some(0), toward: [Some(0); 2], sides: [Money::ZERO; 2] };
+    pub(super) const NOTHING: Worth = Worth { twice: 0, sides: [Money::ZERO; 2] };
+
+    /// Position at the mark, rounded down (against us); `None` when nobody can tell.
+    #[inline]
+    pub(super) fn value(&self) -> Option<i128> {
+        if self.twice == UNKNOWN { None } else { Some(self.twice >> 1) }
+    }
 
     /// What the instrument adds to the gross notional: the worse of its sides.
     #[inline]
@@ -78,15 +84,6 @@ pub(super) struct Entry {
 #[inline]
 fn half_up(twice: i128) -> i128 {
     (twice >> 1) + (twice & 1)
-}
-
-/// A worth that can be told, or [`Money::MAX`].
-#[inline]
-fn told(worth: Option<i128>) -> Money {
-    match worth {
-        Some(worth) if worth <= WORTH_CAP => Money(worth),
-        Some(_) | None => Money::MAX,
-    }
 }
 
 impl Entry {
@@ -146,48 +143,52 @@ impl Entry {
     }
 
     /// Worth of [`Entry::reach`]: everything at the mark, or the position at the mark and the orders
-    /// at their own prices, whichever is more. Rounded up. `toward` as in [`Worth`].
-    #[inline]
-    fn worth_of(&self, side: Side, toward: Option<i128>, quantity: i128, notional: i128) -> Money {
+    /// at their own prices, whichever is more. Rounded up. `twice` as in [`Worth`].
+    #[inline(always)]
+    fn worth_of(&self, side: Side, twice: i128, quantity: i128, notional: i128) -> Money {
         let reach = self.reach(side, quantity);
         if reach <= 0 {
             return Money::ZERO;
         }
-        if self.mark_twice == 0 {
+        if self.mark_twice == 0 || twice == UNKNOWN {
             return Money::MAX;
         }
-        let at_mark = self.value(self.mark_twice, reach).map(half_up);
-        // Beside a sum of reservations, which is far from the end of 128 bits.
-        let at_prices = toward
-            .and_then(|held| held.checked_add(self.working_notional[side.index()] + notional));
-        match (at_mark, at_prices) {
-            (Some(at_mark), Some(at_prices)) => told(Some(at_mark.max(at_prices))),
-            (None, _) | (_, None) => Money::MAX,
-        }
+        let Some(at_mark) = self.value(self.mark_twice, reach) else { return Money::MAX };
+        let toward = match side {
+            Side::Buy => twice,
+            Side::Sell => -twice,
+        };
+        // A position that can be told and a sum of reservations, both far from the end of 128 bits.
+        let at_prices = half_up(toward) + self.working_notional[side.index()] + notional;
+        let worth = half_up(at_mark).max(at_prices);
+        if worth <= WORTH_CAP { Money(worth) } else { Money::MAX }
     }
 
     /// Worth of a side with an order of that quantity and notional more; [`Entry::worth`] must be fresh.
     #[inline]
     pub(super) fn side_with(&self, side: Side, quantity: i128, notional: i128) -> Money {
-        self.worth_of(side, self.worth.toward[side.index()], quantity, notional)
+        self.worth_of(side, self.worth.twice, quantity, notional)
     }
 
     /// What follows from the numbers as they are.
-    #[inline]
+    #[inline(always)]
     pub(super) fn worth_now(&self) -> Worth {
         if !self.is_active() {
             return Worth::NOTHING;
         }
-        let twice = match self.position {
-            0 => Some(0),
+        let twice = if self.position == 0 {
+            0
+        } else if self.mark_twice == 0 {
             // A position of which no mark was ever known.
-            _ if self.mark_twice == 0 => None,
-            position => self.value(self.mark_twice, position),
+            UNKNOWN
+        } else {
+            match self.value(self.mark_twice, self.position) {
+                Some(twice) if twice.unsigned_abs() <= WORTH_CAP.unsigned_abs() => twice,
+                Some(_) | None => UNKNOWN,
+            }
         };
-        let value = twice.map(|twice| twice >> 1).filter(|value| value.abs() <= WORTH_CAP);
-        let toward = [twice.map(half_up), twice.and_then(i128::checked_neg).map(half_up)];
-        let side = |side: Side| self.worth_of(side, toward[side.index()], 0, 0);
-        Worth { value, toward, sides: [side(Side::Buy), side(Side::Sell)] }
+        let sides = [self.worth_of(Side::Buy, twice, 0, 0), self.worth_of(Side::Sell, twice, 0, 0)];
+        Worth { twice, sides }
     }
 
     /// Replaces one reservation of `side` by another.

@@ -79,7 +79,7 @@ impl Sheet {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn refresh_one(
         &mut self,
         word_index: usize,
@@ -99,17 +99,18 @@ impl Sheet {
         }
         entry.is_changed = false;
         let now = entry.worth_now();
-        let before = std::mem::replace(&mut entry.worth, now);
+        let before = entry.worth;
+        entry.worth = now;
         self.count(&before, &now);
     }
 
-    #[inline]
+    #[inline(always)]
     fn count(&mut self, before: &Worth, now: &Worth) {
-        match before.value {
+        match before.value() {
             Some(value) => self.value_sum -= value,
             None => self.value_unknown_count -= 1,
         }
-        match now.value {
+        match now.value() {
             Some(value) => self.value_sum += value,
             None => self.value_unknown_count += 1,
         }

@@ -228,6 +228,25 @@ fn too_many_requests_silence_it_for_as_long_as_the_venue_says() {
 }
 
 #[test]
+fn a_refused_key_is_told_until_the_line_is_another_or_it_is_taken() {
+    let mut canceller = Canceller::new(settings(true), 0);
+    let refused = Answer::Refused { status: 401, code: -2015, retry_after_ns: None };
+    let asked = canceller.take(0);
+    canceller.answered(asked[0].0, refused, MS);
+    assert!(canceller.has_refused_key());
+    // Cut in the middle of the next question: it is asked again on the next line.
+    assert_eq!(canceller.take(100 * MS).len(), 1);
+    canceller.cut("exchanged", 101 * MS);
+    assert!(!canceller.has_refused_key());
+    let again = canceller.take(200 * MS);
+    assert_eq!(again.len(), 1);
+    canceller.answered(again[0].0, refused, 201 * MS);
+    let asked = canceller.take(300 * MS);
+    canceller.answered(asked[0].0, Answer::Done(b"[]"), 301 * MS);
+    assert!(!canceller.has_refused_key());
+}
+
+#[test]
 fn bytes_that_mean_nothing_are_a_failure_and_no_end() {
     let mut canceller = Canceller::new(settings(true), 0);
     for (number, body) in [&b""[..], b"{}", b"null", b"[{}]", b"[{\"symbol\":1}]", b"\xff", b"[[[["]

@@ -157,11 +157,8 @@ fn a_guard_that_was_held_up_itself_does_not_take_it_for_a_death() {
 
 #[test]
 fn where_the_process_table_says_nothing_the_beats_decide() {
-    let mut lines = String::new();
-    for look in 0..=6 {
-        lines.push_str(&format!("{} running ? a1 a1 works\n", look * 50));
-    }
-    lines.push_str("350 running ? a1 a1 stuck\n");
+    let working = (0..=6).map(|look| format!("{} running ? a1 a1 works\n", look * 50));
+    let lines = working.collect::<String>() + "350 running ? a1 a1 stuck";
     check(&lines);
 }
 

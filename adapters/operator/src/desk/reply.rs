@@ -1,15 +1,14 @@
 //! Answers of the core in words, and the figures that come with them.
 
 use engine::event::{AnswerCode, BreakerState, CommandCode, Event, KillPhase, Kind, Scope, Side};
-use engine::risk::Rule;
+use engine::risk::{LimitKey, Rule};
 use engine::stats::Snapshot;
 use serde_json::{Value, json};
 
 use crate::command::draft;
 use crate::protocol::{Arguments, Outcome, Reply, VERSION};
 use crate::role::Verb;
-use crate::view::View;
-use crate::view::{money_text, worth};
+use crate::view::{LimitOf, View, money_text, worth};
 
 /// A command and its answer.
 #[derive(Debug)]
@@ -264,7 +263,14 @@ pub(super) fn appraise(
         };
         beyond * 10_000 / i128::from(mark)
     });
+    let limit = |key, used| view.limit_beside(LimitOf { key, owner: event.instrument }, used);
+    let after = held.saturating_add(signed);
     Ok(json!({
+        "limits": [
+            limit(LimitKey::OrderQuantity, event.quantity),
+            limit(LimitKey::OrderNotional, notional.to_event()),
+            limit(LimitKey::PositionQuantity, after.saturating_abs()),
+        ],
         "instrument": instrument.symbol,
         "side": event.side().name(),
         "price": view.names.price_text(event.instrument, event.price),
@@ -277,7 +283,7 @@ pub(super) fn appraise(
         "is_largest": unusual.is_largest,
         "position_before": view.names.quantity_text(event.instrument, held),
         "position_after":
-            view.names.quantity_text(event.instrument, held.saturating_add(signed)),
+            view.names.quantity_text(event.instrument, after),
         "position_notional_before":
             mark.map(|mark| money_text(worth(instrument, mark, held))),
         "beyond_mid_bps": distance.map(|bps| bps.to_string()),

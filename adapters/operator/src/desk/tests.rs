@@ -355,6 +355,38 @@ fn an_accepted_order_comes_with_its_id() {
 }
 
 #[test]
+fn an_appraisal_shows_worth_limits_and_what_is_usual() {
+    let (mut desk, mut core) = (desk(), Core::default());
+    let mut approved = Event::new(Kind::APPROVED);
+    // 0.01 at 100,000.00 and 0.03 at the same: 1,000 and 3,000.
+    (approved.instrument, approved.price) = (0, 10_000_000);
+    for quantity in [1_000, 3_000] {
+        desk.on_record(&Event { quantity, ..approved }, NOW_NS, &mut core);
+    }
+    let mut position = Event::new(Kind::POSITION);
+    (position.instrument, position.source, position.quantity) = (0, 1, -5_000);
+    desk.on_record(&position, NOW_NS, &mut core);
+    let order =
+        json!({"instrument": "BTCUSDT", "side": "buy", "price": "100000", "quantity": "0.15"});
+    ask(&mut desk, &mut core, &request(Verb::Appraise, "dee", order));
+    let data = &core.last().data;
+    assert_eq!((&data["notional"], &data["median_notional"]), (&json!("15000"), &json!("3000")));
+    assert_eq!((&data["percent_of_median"], &data["is_largest"]), (&json!("500"), &json!(true)));
+    assert_eq!(
+        (&data["position_before"], &data["position_after"]),
+        (&json!("-0.05"), &json!("0.1"))
+    );
+    assert_eq!(
+        data["limits"],
+        json!([
+            {"limit": "order_quantity_max", "value": "0.15", "now": "0.2", "percent": 75},
+            {"limit": "order_notional_max", "value": "15000", "now": "13000", "percent": 115},
+            {"limit": "position_quantity_max", "value": "0.1", "now": "0.5", "percent": 20},
+        ])
+    );
+}
+
+#[test]
 fn a_second_person_confirms_with_the_role_of_what_he_confirms() {
     let (mut desk, mut core) = (desk(), Core::default());
     ask(&mut desk, &mut core, &request(Verb::Rearm, "ann", json!({"trip": 1})));

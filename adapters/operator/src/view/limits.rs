@@ -117,6 +117,17 @@ impl View {
         }
     }
 
+    /// A value beside the limit that judges it; null where there is no such limit.
+    pub fn limit_beside(&self, of: LimitOf, value: i64) -> Value {
+        let Some(now) = self.limits.clone().value(of.key, of.owner) else { return Value::Null };
+        json!({
+            "limit": of.key.name(),
+            "value": self.limit_text(of, value),
+            "now": self.limit_text(of, now),
+            "percent": percent(value, now),
+        })
+    }
+
     /// Everything of [`crate::Verb::LimitsShow`].
     pub fn limits_json(&self, stats: Option<&Snapshot>) -> Value {
         let (mut configured, mut present) = (self.configured.clone(), self.limits.clone());

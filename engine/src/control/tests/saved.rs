@@ -1,8 +1,10 @@
 //! What a restart keeps: everything. A scope that was killed or tripped is so in the next session.
 
 use super::desk::{Desk, S_NS, chunk, table, trigger};
+use crate::control::breaker::Breaker;
+use crate::control::positions::Positions;
 use crate::control::{Action, Control, ControlConfig, Triggers};
-use crate::event::{BreakerState, CommandCode, OrderState, Scope, Side};
+use crate::event::{BreakerState, CommandCode, KillPhase, OrderState, Scope, Side, TripReason};
 use crate::state::{LoadError, Loader, Saver, State};
 
 fn config() -> ControlConfig {
@@ -134,4 +136,96 @@ fn every_part_of_the_state_is_part_of_its_hash() {
         assert_ne!(*hash, base, "{at}");
         assert!(changed.iter().skip(at + 1).all(|other| other != hash), "{at}");
     }
+}
+
+/// Every hash is another one.
+#[track_caller]
+fn check_different(hashes: &[u64]) {
+    for (at, hash) in hashes.iter().enumerate() {
+        assert!(hashes.iter().skip(at + 1).all(|other| other != hash), "{at}");
+    }
+}
+
+#[test]
+fn every_word_of_a_breaker_is_part_of_its_hash() {
+    let changes: [fn(&mut Breaker); 20] = [
+        |_| {},
+        |breaker| breaker.state = BreakerState::Safe,
+        |breaker| breaker.state = BreakerState::Killed,
+        |breaker| breaker.is_paused = true,
+        |breaker| breaker.reason = TripReason::Flag,
+        |breaker| breaker.told = BreakerState::Safe,
+        |breaker| breaker.told = BreakerState::Killed,
+        |breaker| breaker.trip = 1,
+        |breaker| breaker.tripped_ns = 1,
+        |breaker| breaker.bad_ns = 1,
+        |breaker| breaker.is_approved = true,
+        |breaker| breaker.told_sequence = 1,
+        |breaker| breaker.job.is_on = true,
+        |breaker| breaker.job.is_kill = true,
+        |breaker| breaker.job.closes = true,
+        |breaker| breaker.job.is_late = true,
+        |breaker| breaker.job.phase = KillPhase::Flattening,
+        |breaker| breaker.job.start_ns = 1,
+        |breaker| breaker.job.cancelled = 1,
+        |breaker| breaker.job.working = 1,
+    ];
+    let hash = |change: &fn(&mut Breaker)| {
+        let mut breaker = Breaker::NEW;
+        change(&mut breaker);
+        breaker.digest()
+    };
+    let mut hashes: Vec<u64> = changes.iter().map(hash).collect();
+    let more: [fn(&mut Breaker); 3] = [
+        |breaker| breaker.job.end_ns = 1,
+        |breaker| breaker.job.retry_at_ns = 1,
+        |breaker| breaker.job.phase = KillPhase::Cancelling,
+    ];
+    hashes.extend(more.iter().map(hash));
+    check_different(&hashes);
+}
+
+#[test]
+fn every_word_of_positions_is_part_of_their_hash() {
+    let changes: [fn(&mut Positions); 13] = [
+        |_| {},
+        |positions| positions.row_mut(0).position = 1,
+        |positions| positions.row_mut(1).position = 1,
+        |positions| positions.row_mut(0).since_ns = 1,
+        |positions| positions.row_mut(0).working = 1,
+        |positions| positions.row_mut(0).working = 2,
+        |positions| positions.row_mut(0).is_exiting = true,
+        |positions| positions.lanes[0].is_busy = true,
+        |positions| positions.lanes[1].is_busy = true,
+        |positions| positions.lanes[0].not_before_ns = 1,
+        |positions| positions.lanes[0].shift = 1,
+        |positions| positions.lanes[0].shift = 2,
+        |positions| positions.lanes[0].hold_ns = 1,
+    ];
+    let hashes = changes.iter().map(|change| {
+        let mut positions = Positions::new(1, 2);
+        change(&mut positions);
+        positions.digest()
+    });
+    let mut hashes: Vec<u64> = hashes.collect();
+    let mut traded = Positions::new(1, 2);
+    (traded.lanes[0].is_busy, traded.lanes[0].has_traded) = (true, true);
+    hashes.push(traded.digest());
+    check_different(&hashes);
+}
+
+#[test]
+fn what_waits_for_a_second_person_is_part_of_the_hash() {
+    let config = ControlConfig { is_two_person: true, ..config() };
+    let desk = |number: u64| {
+        let mut desk = Desk::new(config.clone());
+        desk.command(CommandCode::Trip, Scope::All);
+        desk.number += number;
+        let before = desk.control.digest();
+        desk.command_of(1, CommandCode::Approve, Scope::All, (1, 0));
+        (before, desk.control.digest())
+    };
+    let (none, one) = desk(0);
+    assert_ne!(none, one);
+    assert_ne!(desk(1).1, one, "another command");
 }

@@ -30,7 +30,9 @@ impl Gate {
         let gross = value.max(entry.worth.sides[side.opposite().index()]);
         let total = self.sheet.gross_with(entry, gross);
         // A value that is saturated on both sides of the comparison is unknown, not unchanged.
-        let grows = value_before < value || value == Money::MAX;
+        // More quantity at a better price may be worth less, and is more all the same.
+        let opens = reach_before < reach && 0 < reach;
+        let grows = opens || value_before < value || value == Money::MAX;
         if grows {
             money_at_most(Rule::PositionNotional, value, asked.limits.position_notional_max)?;
             self.share(asked, value)?;
@@ -79,7 +81,9 @@ impl Gate {
         let side = asked.side;
         let value_before = entry.worth.sides[side.index()];
         let value = side_at(entry, asked);
-        if value <= value_before && value != Money::MAX {
+        let reach = entry.reach(side, asked.quantity_more);
+        let opens = 0 < asked.quantity_more && 0 < reach;
+        if !opens && value <= value_before && value != Money::MAX {
             return Ok(());
         }
         if let Some(limit) = position_max {

@@ -400,6 +400,17 @@ tables! {
      buy  100 @ 1000  pass
      buy  101 @ 1000  strategy-gross 101000 100000"
 
+    more_quantity_at_a_lower_worth_is_more_all_the_same: GrossNotional
+    "limit gross_notional_max 100000
+     limit strategy_gross_notional_max 200000
+     work sell 60 @ 1041
+     instrument 2
+     long 100 @ 1000
+     change #1 61 @ 979  gross-notional 161000 100000
+     change #1 60 @ 979  pass
+     unchanged #1
+     change #1 59 @ 979  pass"
+
     what_closes_for_the_account_may_open_for_the_strategy: StrategyGross
     "limit strategy_gross_notional_max 100000
      strategy 1

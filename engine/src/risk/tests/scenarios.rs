@@ -242,7 +242,7 @@ fn halves_of_the_finest_unit_are_rounded_against_us() {
         let mut entry = crate::risk::exposure::Entry::new(&instrument);
         (entry.position, entry.mark_twice) = (position, 3);
         let worth = entry.worth_now();
-        assert_eq!(worth.value, Some(value));
+        assert_eq!(worth.value(), Some(value));
         assert_eq!(worth.gross().0, 2);
     }
 }

@@ -47,7 +47,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// What a sheet must say, added up from nothing.
 fn naive(sheet: &Sheet, worths: &[Worth]) -> (Money, Money) {
-    let values: Option<Vec<i128>> = worths.iter().map(|worth| worth.value).collect();
+    let values: Option<Vec<i128>> = worths.iter().map(Worth::value).collect();
     let equity = values.filter(|_| !sheet.is_broken).and_then(|values| {
         values.iter().try_fold(sheet.cash.0, |sum, value| sum.checked_add(*value))
     });

@@ -143,6 +143,16 @@ fn order(picture: &Value) -> Vec<String> {
             text(picture, "beyond_mid_bps")
         ),
     ];
+    for row in picture["limits"].as_array().map_or(&[][..], Vec::as_slice) {
+        let Some(percent) = row["percent"].as_i64() else { continue };
+        let beyond = if 100 < percent { ": BEYOND the limit, the gate will refuse it" } else { "" };
+        lines.push(format!(
+            "  {percent} % of {} ({} of {}){beyond}",
+            text(row, "limit"),
+            text(row, "value"),
+            text(row, "now")
+        ));
+    }
     let percent: Option<i128> =
         picture["percent_of_median"].as_str().and_then(|text| text.parse().ok());
     match percent {
@@ -186,6 +196,11 @@ mod tests {
             "notional": "6000", "position_before": "0", "position_after": "0.1",
             "beyond_mid_bps": "-3", "orders_before": 12, "median_notional": "1000",
             "largest_notional": "5000", "percent_of_median": percent, "is_largest": is_largest,
+            "limits": [
+                {"limit": "order_quantity_max", "value": "0.1", "now": "0.2", "percent": 50},
+                {"limit": "order_notional_max", "value": "6000", "now": "5000", "percent": 120},
+                {"limit": "position_quantity_max", "value": "0.1", "now": "unlimited", "percent": null},
+            ],
         })
     }
 
@@ -207,6 +222,9 @@ mod tests {
             &appraisal(Some("299"), false),
         );
         assert!(!usual.contains("UNUSUAL"), "{usual}");
+        assert!(usual.contains("50 % of order_quantity_max (0.1 of 0.2)\n"), "{usual}");
+        assert!(usual.contains("120 % of order_notional_max (6000 of 5000): BEYOND"), "{usual}");
+        assert!(!usual.contains("position_quantity_max"), "{usual}");
         check(Verb::Order, none(), &appraisal(None, true), &["nothing to compare with"]);
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use engine::clock::Clock;
+use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::Findings;
@@ -35,7 +36,8 @@ pub(super) fn drill(scene: &mut Scene, clock: &Clock) -> anyhow::Result<Findings
     findings.check(killed["state"] == "KILLED", || {
         format!("state after the kill: {}", killed["state"])
     });
-    findings.check(killed["positions_flat"] == true, || "positions are not flat".to_string());
+    let held = held(scene, &scene.ask_engine(&["ctl", "status", "--json"])?.1)?;
+    findings.check(held.is_empty(), || format!("positions are not flat: {}", held.join(", ")));
     let left = scene.open_orders(clock)?;
     findings.check(left == 0, || format!("{left} orders are open at the venue after the kill"));
     engine.end(clock)?;
@@ -45,9 +47,11 @@ pub(super) fn drill(scene: &mut Scene, clock: &Clock) -> anyhow::Result<Findings
     findings.check(status["state"] == "KILLED", || {
         format!("after a restart the state is {}", status["state"])
     });
-    let (open, flat) = watch_restarted(scene, &mut engine, clock)?;
+    let (open, held_after) = watch_restarted(scene, &mut engine, clock)?;
     findings.check(open == 0, || format!("the killed engine has {open} orders after its restart"));
-    findings.check(flat, || "positions are not flat after the restart".to_string());
+    findings.check(held_after.is_empty(), || {
+        format!("positions are not flat after the restart: {}", held_after.join(", "))
+    });
     engine.end(clock)?;
     findings.figures = json!({
         "open_orders_before": open_before,
@@ -78,12 +82,12 @@ fn wait_for_status(scene: &Scene, engine: &mut Actor, clock: &Clock) -> anyhow::
     }
 }
 
-/// Most open orders while the restarted engine is watched, and whether it is flat at the end.
+/// Most open orders while the restarted engine is watched, and what it holds at the end.
 fn watch_restarted(
     scene: &mut Scene,
     engine: &mut Actor,
     clock: &Clock,
-) -> anyhow::Result<(usize, bool)> {
+) -> anyhow::Result<(usize, Vec<String>)> {
     let start_ns = clock.now_ns();
     let mut open_max = 0;
     while clock.now_ns() - start_ns < WATCH_NS {
@@ -92,10 +96,23 @@ fn watch_restarted(
         std::thread::park_timeout(PAUSE * 5);
     }
     let (_, status) = scene.ask_engine(&["ctl", "status", "--json"])?;
+    Ok((open_max, held(scene, &status)?))
+}
+
+/// Positions that an order could close. What is smaller than the smallest order (fees are kept in kind, in steps finer
+/// than a lot) nobody can close, and it counts as flat.
+fn held(scene: &Scene, status: &Value) -> anyhow::Result<Vec<String>> {
     let positions = status["positions"].as_array().context("positions in the status")?;
-    let is_flat = |position: &Value| {
-        let net = position["net"].as_str().or_else(|| position["quantity"].as_str()).unwrap_or("?");
-        net.bytes().all(|byte| matches!(byte, b'0' | b'.' | b'-'))
-    };
-    Ok((open_max, positions.iter().all(is_flat)))
+    let mut held = Vec::new();
+    for position in positions {
+        let text =
+            |key: &str| position[key].as_str().with_context(|| format!("{key} of a position"));
+        let symbol = text("instrument")?;
+        let size = Decimal::from_str_exact(text("quantity")?)?.abs();
+        let notional = Decimal::from_str_exact(text("notional")?)?.abs();
+        if !scene.is_dust(symbol, size, notional) {
+            held.push(format!("{symbol} {size}"));
+        }
+    }
+    Ok(held)
 }

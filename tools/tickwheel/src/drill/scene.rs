@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use binance::request::Method;
 use config::Config;
-use config::schema::{MarketMakerSection, StrategySection};
+use config::schema::{InstrumentSection, MarketMakerSection, StrategySection};
 use config::wire::LocalSection;
 use engine::clock::Clock;
 use engine::stats::{CounterId, StatsReader};
@@ -44,7 +44,7 @@ pub(super) struct Scene {
     config: PathBuf,
     pub(super) data: PathBuf,
     line: Line,
-    symbols: Vec<String>,
+    instruments: Vec<InstrumentSection>,
     _venue: LocalVenue,
 }
 
@@ -87,7 +87,7 @@ impl Scene {
             dir,
             keeps: false,
             line,
-            symbols: config.instrument.iter().map(|it| it.symbol.clone()).collect(),
+            instruments: config.instrument.clone(),
             _venue: venue,
         };
         let mut staged = config.clone();
@@ -179,12 +179,18 @@ impl Scene {
     pub(super) fn open_orders(&mut self, clock: &Clock) -> anyhow::Result<usize> {
         let rest = Method::OpenOrders.rest().context("open orders have a REST request")?;
         let mut count = 0;
-        for symbol in &self.symbols {
+        for InstrumentSection { symbol, .. } in &self.instruments {
             let body = self.line.ask(rest, true, clock, |params| params.text("symbol", symbol))?;
             let value: Value = serde_json::from_slice(&body).context("open orders")?;
             count += value.as_array().context("open orders are a list")?.len();
         }
         Ok(count)
+    }
+
+    /// Whether a position is smaller than the smallest order of its instrument.
+    pub(super) fn is_dust(&self, symbol: &str, size: Decimal, notional: Decimal) -> bool {
+        let instrument = self.instruments.iter().find(|instrument| instrument.symbol == symbol);
+        instrument.is_some_and(|it| size < it.lot.0 || notional < it.notional_min.0)
     }
 
     /// Starts `tickwheel` with `words` on the drill's data directory.

@@ -52,7 +52,7 @@ fn check(config: &Config, by: &By<'_>) -> anyhow::Result<u32> {
     let uid = rustix::process::getuid().as_raw();
     let refused = |text: String| Err(session::Coded::new(exit::NO, text).into());
     let length = by.reason.trim().len();
-    if length < REASON_LENGTH_MIN || REASON_LENGTH_MAX < length {
+    if !(REASON_LENGTH_MIN..=REASON_LENGTH_MAX).contains(&length) {
         return Err(anyhow!("--reason: {REASON_LENGTH_MIN} to {REASON_LENGTH_MAX} characters"));
     }
     let Some(operator) = config.operator.iter().find(|operator| operator.name == by.operator)

@@ -300,17 +300,7 @@ impl Supervisor {
             self.tell_dead(THREAD_VENUE);
             return Some(lost);
         }
-        if let Some(lost) = self.guard.as_mut().and_then(GuardProcess::lost) {
-            // Trading without a guard is the operator's decision, not a surprise: it is said, once.
-            self.guard = None;
-            let now_ns = self.clock.now_ns();
-            self.stats.error(
-                ERROR_GUARD,
-                now_ns,
-                format_args!("{lost}: nobody guards this engine"),
-            );
-            eprintln!("\n{lost}: nobody guards this engine; start `tickwheel guard`");
-        }
+        self.tell_lost_guard();
         if self.plan.journal.status().helper == journal::HelperState::Dead {
             self.tell_dead(THREAD_JOURNAL);
             return Some(
@@ -347,6 +337,16 @@ impl Supervisor {
             }
         }
         None
+    }
+
+    /// Says once that the guard is gone. Trading without one is the operator's decision, not a surprise.
+    fn tell_lost_guard(&mut self) {
+        let Some(lost) = self.guard.as_mut().and_then(GuardProcess::lost) else { return };
+        self.guard = None;
+        let now_ns = self.clock.now_ns();
+        let text = format!("{lost}: nobody guards this engine; start `tickwheel guard`");
+        self.stats.error(ERROR_GUARD, now_ns, format_args!("{text}"));
+        eprintln!("\n{text}");
     }
 
     /// Says once that the snapshot thread is gone. The engine goes on: the next start replays more.

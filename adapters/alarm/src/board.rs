@@ -154,7 +154,7 @@ impl Alarm {
                 .clear_since_ns
                 .is_some_and(|since_ns| since_ns.saturating_add(settings.cool_down_ns) <= now_ns),
             Ending::Quiet => self.seen_ns.saturating_add(settings.quiet_ns) <= now_ns,
-            Ending::Acknowledge | Ending::Instant => false,
+            Ending::Acknowledge | Ending::Once => false,
         }
     }
 }
@@ -260,7 +260,7 @@ impl Board {
         // One place more is the overflow's.
         let has_room = self.alarms.len() < self.settings.alarm_count_max
             || signal.code == Code::AlarmsOverflow;
-        if !has_room && signal.code.ending() != Ending::Instant {
+        if !has_room && signal.code.ending() != Ending::Once {
             return self.overflow(signal, out);
         }
         self.alarm_last += 1;
@@ -268,7 +268,7 @@ impl Board {
         alarm.happen(signal, self.now_ns);
         alarm.is_told = !self.is_silenced(signal.code);
         self.tell(&alarm, What::Raised, out);
-        if signal.code.ending() != Ending::Instant {
+        if signal.code.ending() != Ending::Once {
             self.alarms.insert(key, alarm);
         }
     }

@@ -44,7 +44,7 @@ impl Severity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// It has no duration: told once, never kept.
-    Instant,
+    Once,
     /// When the condition is over.
     Condition,
     /// When it did not happen again for the quiet period.
@@ -57,7 +57,7 @@ impl Ending {
     /// Words in documents.
     pub const fn words(self) -> &'static str {
         match self {
-            Ending::Instant => "at once",
+            Ending::Once => "at once",
             Ending::Condition => "with its cause",
             Ending::Quiet => "by itself, when it does not happen again",
             Ending::Acknowledge => "by an acknowledgement",
@@ -227,9 +227,9 @@ alarms! {
         "A thread wrote an error that was not there before.";
 
     // Sessions.
-    SessionStart = 501 "session-start" Info Instant "start-and-stop.md"
+    SessionStart = 501 "session-start" Info Once "start-and-stop.md"
         "A session began.";
-    SessionEnd = 502 "session-end" Info Instant "start-and-stop.md"
+    SessionEnd = 502 "session-end" Info Once "start-and-stop.md"
         "A session ended in order.";
     UncleanEnd = 503 "unclean-end" Warning Quiet "crash.md"
         "A session began, and the one before it has no end: the engine was killed, or the machine went down.";
@@ -247,9 +247,9 @@ alarms! {
         "The state of the alarms could not be read; it begins anew, open alarms may be told again.";
     HistoryUnwritable = 606 "history-unwritable" Critical Condition "alarms.md"
         "The file of alarms cannot be written; messages still go out.";
-    Test = 607 "test" Warning Instant "alarms.md"
+    Test = 607 "test" Warning Once "alarms.md"
         "Somebody tries the channels.";
-    Silenced = 608 "silenced" Info Instant "alarms.md"
+    Silenced = 608 "silenced" Info Once "alarms.md"
         "Somebody silenced an alarm for a time, or ended a silence.";
 }
 

@@ -23,7 +23,7 @@ pub(crate) fn text(notice: &Notice, names: &Names) -> String {
             let lasted = duration(notice.last_ns.saturating_sub(notice.first_ns));
             match notice.code.ending() {
                 Ending::Quiet => format!("did not happen again; first to last {lasted}"),
-                Ending::Condition | Ending::Acknowledge | Ending::Instant => "over".to_string(),
+                Ending::Condition | Ending::Acknowledge | Ending::Once => "over".to_string(),
             }
         }
     }

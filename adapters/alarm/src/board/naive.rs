@@ -114,7 +114,7 @@ impl Naive {
             clears: Vec::new(),
             acknowledged: false,
             told: Vec::new(),
-            ended: code.ending() == Ending::Instant,
+            ended: code.ending() == Ending::Once,
         });
         self.tell(self.episodes.len() - 1, What::Raised, now);
     }
@@ -146,7 +146,7 @@ impl Naive {
             let is_over = match episode.code.ending() {
                 Ending::Condition => clear.is_some_and(|at| at + self.settings.cool_down_ns <= now),
                 Ending::Quiet => last + self.settings.quiet_ns <= now,
-                Ending::Acknowledge | Ending::Instant => false,
+                Ending::Acknowledge | Ending::Once => false,
             };
             if is_over {
                 self.tell(index, What::Cleared, now);

@@ -210,10 +210,8 @@ fn start(
         Some(wire) => Some(connected::Connected::find(wire, config, origin, dir, &clock)?),
         None => None,
     };
-    let input = match &connected {
-        Some(connected) => connected.input(),
-        None => format!("generated market, seed {}", config.market.seed),
-    };
+    let generated = || format!("generated market, seed {}", config.market.seed);
+    let input = connected.as_ref().map_or_else(generated, connected::Connected::input);
     let wanted = session::Wanted { config, origin, mode, input: &input, now_ns: clock.now_ns() };
     let mut opened = session::open(&journal_dir, &wanted)?;
     let snapshots = Snapshots::start(
@@ -231,9 +229,7 @@ fn start(
     let (mut producer, inbound, inbound_depth) = inbound_ring(config, &opened.pipeline, &idler);
     let (mut outbound, requests, outbound_depth) =
         border::outbound(slots(config.engine.outbound_slots));
-    if let Some(connected) = connected.as_ref().filter(|_| !args.json) {
-        println!("venue: {}", connected.describe());
-    }
+    tell_venue(connected.as_ref(), args.json);
     guarded::tell_untold(dir, &mut producer, clock.now_ns(), args.json);
     let now = (idle, clock.now_ns());
     let mut world = world(connected, (config, origin, mode), &opened.pipeline, now)?;
@@ -307,6 +303,13 @@ fn beside_jobs(
         stats: &stats.handle(),
         stats_path: stats.path(),
     })
+}
+
+/// Says where the venue is, unless only machines listen.
+fn tell_venue(connected: Option<&connected::Connected>, is_json: bool) {
+    if let Some(connected) = connected.filter(|_| !is_json) {
+        println!("venue: {}", connected.describe());
+    }
 }
 
 /// The stats file, and what watches it: a guard finds the session's file before the engine's heart beats.

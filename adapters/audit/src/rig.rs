@@ -89,7 +89,10 @@ impl Rig {
     }
 
     pub(crate) fn write_lines(&self, lines: &[String]) {
-        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let mut text = lines.join("\n");
+        if !lines.is_empty() {
+            text.push('\n');
+        }
         std::fs::write(self.checkpoints(), text).expect("a writable file");
     }
 
@@ -135,7 +138,7 @@ impl Rig {
     }
 
     /// As kill -9 leaves it.
-    pub(crate) fn kill(&mut self, session: Session) {
+    pub(crate) fn kill(session: Session) {
         drop(session.writer);
         drop(session.keeper);
     }

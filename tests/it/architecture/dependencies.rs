@@ -27,6 +27,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &["engine"]),
     // Mail and webhooks: it reads journal and stats, and asks for the secrets of its channels.
     ("alarm", &["engine", "journal", "secret", "wire"]),
+    // Signs the journal's chain and tells its records: it names no other adapter.
+    ("audit", &["engine", "journal"]),
     ("binance", &["engine", "wire"]),
     // Cancels at the venue for a dead engine: the same words and signatures as order entry.
     ("guard", &["engine", "binance", "wire"]),

@@ -37,6 +37,25 @@ fn event(kind: Kind, price: i64, quantity: i64) -> Event {
 
 const ORDER_ID: u64 = 0x0100_0010_0000_0001;
 
+/// An operator trips the breaker, and is answered.
+fn operate(pen: &mut Pen<'_>) {
+    let said = r#"{"command":501,"actor":"ann, \"risk\"","uid":1001,"role":"risk","verb":"trip","reason":"=odd fills","arguments":{"scope":"all"}}"#;
+    for event in session::text(TextTopic::Command, said) {
+        pen.write(event, 0);
+    }
+    let mut command = session::command(CommandCode::Trip, Scope::All.tag());
+    (command.id, command.source) = (501, 1);
+    pen.write(command, 0);
+    let mut breaker = Event::new(Kind::BREAKER);
+    breaker.code = BreakerState::Safe.code() | (BreakerState::Normal.code() << 8);
+    (breaker.source, breaker.tag, breaker.id) = (TripReason::Operator.code(), Scope::All.tag(), 3);
+    pen.write(breaker, 1);
+    let mut answer = Event::new(Kind::ANSWER);
+    (answer.code, answer.id) = (CommandCode::Trip as u16, 501);
+    answer.price = i64::from(AnswerCode::Done.code());
+    pen.write(answer, 2);
+}
+
 /// A market event, an order that fills, one that is refused, an operator who trips and a kill that closes.
 fn write_session(rig: &mut Rig, with_verdict: bool) -> u64 {
     let mut session = rig.start(1, "[audit]\n");
@@ -90,22 +109,7 @@ fn write_session(rig: &mut Rig, with_verdict: bool) -> u64 {
     pen.write(of(event(Kind::INTENT, 6_500_000, 1_000), gtc), 1);
     let rule = engine::risk::Rule::OffTick;
     pen.write(of(event(Kind::REFUSED, 6_500_000, 6_100_000), rule as u16), 1);
-    // An operator trips the breaker, and is answered.
-    let said = r#"{"command":501,"actor":"ann, \"risk\"","uid":1001,"role":"risk","verb":"trip","reason":"=odd fills","arguments":{"scope":"all"}}"#;
-    for event in session::text(TextTopic::Command, said) {
-        pen.write(event, 0);
-    }
-    let mut command = session::command(CommandCode::Trip, Scope::All.tag());
-    (command.id, command.source) = (501, 1);
-    pen.write(command, 0);
-    let mut breaker = Event::new(Kind::BREAKER);
-    breaker.code = BreakerState::Safe.code() | (BreakerState::Normal.code() << 8);
-    (breaker.source, breaker.tag, breaker.id) = (TripReason::Operator.code(), Scope::All.tag(), 3);
-    pen.write(breaker, 1);
-    let mut answer = Event::new(Kind::ANSWER);
-    (answer.code, answer.id) = (CommandCode::Trip as u16, 501);
-    answer.price = i64::from(AnswerCode::Done.code());
-    pen.write(answer, 2);
+    operate(&mut pen);
     let mut report = order::report(0, ORDER_ID, ReportCode::Expired, 0);
     report.price = 1;
     pen.write(report, 0);

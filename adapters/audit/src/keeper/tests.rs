@@ -1,5 +1,7 @@
 //! Keys change hands in the open, anchors catch up, and what cannot be signed is said.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use crate::anchor::Anchor;
 use crate::keeper::{Keeper, KeeperError, rotate, sign_repair};
 use crate::key::{KEY_FILE, SigningKey};
@@ -73,7 +75,6 @@ fn a_rotation_that_was_cut_off_after_its_line_is_ended_by_the_next_start() {
     let next = rig.audit().join(format!("{KEY_FILE}.next"));
     std::fs::rename(&path, &next).unwrap();
     std::fs::write(&path, &old).unwrap();
-    use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     start(&mut rig).unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), new);

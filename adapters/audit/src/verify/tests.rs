@@ -28,10 +28,10 @@ fn a_good_journal_raises_no_alarm_at_any_moment_of_its_life() {
     // Killed, looked at, started again, killed at once, ended in order.
     let mut session = rig.start(2, "[audit]\n");
     rig.work(&mut session, 30);
-    rig.kill(session);
+    Rig::kill(session);
     rig.is_good();
     let session = rig.start(3, "[audit]\n");
-    rig.kill(session);
+    Rig::kill(session);
     rig.is_good();
     let mut session = rig.start(4, "[audit]\n");
     rig.work(&mut session, 100);
@@ -47,7 +47,7 @@ fn half_a_line_of_a_crash_is_no_damage_and_the_next_session_goes_on_behind_it() 
     let mut rig = Rig::new();
     let mut session = rig.start(1, "[audit]\n");
     rig.work(&mut session, 40);
-    rig.kill(session);
+    Rig::kill(session);
     let text = std::fs::read(rig.checkpoints()).unwrap();
     let mut torn = text.clone();
     torn.extend(&text[..100]);
@@ -66,7 +66,7 @@ fn garbage_in_the_middle_hides_nothing_behind_it() {
     let mut session = rig.start(1, "[audit]\n");
     rig.work(&mut session, 40);
     rig.work(&mut session, 40);
-    rig.kill(session);
+    Rig::kill(session);
     let mut lines = rig.lines();
     for size in [0, 1, 8_191, 8_192, 8_193, 100_000] {
         lines.insert(1, "x".repeat(size));

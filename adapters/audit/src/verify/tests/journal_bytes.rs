@@ -16,7 +16,7 @@ fn size(path: &Path) -> u64 {
     std::fs::metadata(path).unwrap().len()
 }
 
-/// All places of small files; of segments all records and, without RUN_SLOW_TESTS, every seventh byte of the rest.
+/// All places of small files; of segments all records and, without `RUN_SLOW_TESTS`, every seventh byte of the rest.
 fn places(path: &Path, records_end: u64) -> Vec<u64> {
     let all = std::env::var_os("RUN_SLOW_TESTS").is_some_and(|value| value != "0");
     let is_segment = path.extension().is_some_and(|ext| ext == "twj");

@@ -210,10 +210,8 @@ fn start(
         Some(wire) => Some(connected::Connected::find(wire, config, origin, dir, &clock)?),
         None => None,
     };
-    let input = match &connected {
-        Some(connected) => connected.input(),
-        None => format!("generated market, seed {}", config.market.seed),
-    };
+    let generated = || format!("generated market, seed {}", config.market.seed);
+    let input = connected.as_ref().map_or_else(generated, connected::Connected::input);
     let wanted = session::Wanted { config, origin, mode, input: &input, now_ns: clock.now_ns() };
     let mut opened = session::open(&journal_dir, &wanted)?;
     let snapshots = Snapshots::start(
@@ -247,7 +245,6 @@ fn start(
     let mut beside = beside_jobs(config, mode, (dir, &journal_dir), &opened, edges)?;
     beside.extend(world.take_rotation());
     opened.start(clock.now_ns(), &mut outbound)?;
-    let abandon = Arc::new(AtomicBool::new(false));
     let core = Core {
         pipeline: opened.pipeline,
         recorder: opened.recorder,
@@ -260,7 +257,7 @@ fn start(
         idler,
         settings: CoreSettings { pin, ..CoreSettings::default() },
         kill_flag: Some(KillFlag::create_in(dir)?),
-        abandon: Arc::clone(&abandon),
+        abandon: Arc::new(AtomicBool::new(false)),
     };
     let plan = Plan {
         duration_ns: args.duration,

@@ -18,7 +18,7 @@ const PPM_PER_PERCENT: i64 = 10_000;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MonitorSection {
-    /// What the account is worth before its first session.
+    /// What the account is worth before its first session. As `risk.capital`, where that is given.
     pub capital: Number,
     /// Time between two samples, ms.
     #[serde(default = "sample_interval_ms")]
@@ -95,6 +95,10 @@ impl Config {
     pub(crate) fn monitor(&self, origin: &str) -> Result<MonitorConfig, ConfigError> {
         let Some(section) = &self.monitor else { return Ok(MonitorConfig::default()) };
         section.check_ranges(origin)?;
+        if let Some(capital) = self.risk.capital.filter(|capital| *capital != section.capital) {
+            let what = format!("monitor.capital = {}: risk.capital is {capital}", section.capital);
+            return Err(conflict(origin, what));
+        }
         let keys = Keys { origin, prefix: "monitor".to_string() };
         let size = |value: u32| usize::try_from(value).unwrap_or(usize::MAX);
         let mut strategy_stop_bps = vec![None; self.strategy.len()];

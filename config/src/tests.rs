@@ -98,6 +98,8 @@ fn a_mistake_in_the_monitor_is_named() {
     check("[10, 15, 20]", "[0, 20]", &["monitor.drawdown_percent", "above zero"]);
     check("[5, 10]", "[1, 2, 3, 4, 5]", &["monitor.losses_in_a_row", "at most 4"]);
     check("[\"250\", \"500\"]", "[\"250\", \"0.000\"]", &["monitor.swing"]);
+    let other = "[risk]\ncapital = \"99999\"\n\n[risk.account]";
+    check("[risk.account]", other, &["monitor.capital = 100000", "risk.capital is 99999"]);
     let named = "[[monitor.strategy]]\nname = \"nobody\"\nstop_bps = 5\n\n# Strategies.";
     check("# Strategies.", named, &["monitor.strategy", "nobody"]);
 }
@@ -149,7 +151,7 @@ fn a_limit_above_a_ceiling_is_an_error_that_names_both() {
     check_owner(
         "ceilings = \"owner\"",
         "ceilings = \"starter\"",
-        &["10000", "ceilings = \"starter\""],
+        &["loss_daily_max", "500", "ceilings = \"starter\""],
     );
     check_owner("ceilings = \"owner\"", "ceilings = \"all\"", &["risk.ceilings", "starter"]);
 }
@@ -222,4 +224,12 @@ fn controls_reach_the_gate_in_its_units() {
     }
     assert_eq!(limits.controls.strategies[1].allowed, Some(vec![1]));
     assert!(limits.controls.alerts && limits.controls.self_match && limits.controls.two_person);
+}
+
+#[test]
+fn the_hold_time_of_an_instrument_reaches_the_control_stage() {
+    let config = Config::parse(profile("owner").unwrap(), "owner").unwrap();
+    let control = config.pipeline("owner").unwrap().control;
+    assert!(control.is_configured);
+    assert_eq!(control.hold.instruments, vec![60_000_000_000; 3]);
 }

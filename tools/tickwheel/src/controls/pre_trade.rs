@@ -21,6 +21,9 @@ pub(super) static CONTROLS: &[Control] = &[
             "risk.instrument.collar_bps",
             "risk.instrument.passive_bps",
             "risk.instrument.reference_age_ms_max",
+            "risk.instrument.collar_trade_bps",
+            "risk.instrument.collar_window_bps",
+            "risk.reference_window_ms",
         ],
         tests: &[
             "engine/src/risk/tests/boundaries.rs::a_price_too_far_from_the_mid_is_refused",
@@ -99,7 +102,12 @@ pub(super) static CONTROLS: &[Control] = &[
             "engine/src/risk/judge/pace.rs",
         ],
         rules: &[123, 142, 138],
-        keys: &["risk.account.order_rate_count_max", "risk.account.order_rate_window_ms"],
+        keys: &[
+            "risk.account.order_rate_count_max",
+            "risk.account.order_rate_window_ms",
+            "risk.message_rate_count_max",
+            "risk.strategy.strategy_order_rate_count_max",
+        ],
         tests: &[
             "engine/src/risk/tests/boundaries.rs::the_rate_window_rolls",
             "engine/src/risk/tests/controls.rs::the_rate_of_a_strategy_rolls",
@@ -126,6 +134,9 @@ pub(super) static CONTROLS: &[Control] = &[
             "risk.instrument.position_quantity_max",
             "risk.instrument.position_notional_max",
             "risk.account.gross_notional_max",
+            "risk.instrument.exposure_bps_max",
+            "risk.strategy.strategy_position_notional_max",
+            "risk.strategy.strategy_gross_notional_max",
         ],
         tests: &[
             "engine/src/risk/tests/boundaries.rs::the_projected_position_counts_every_working_order",
@@ -174,6 +185,9 @@ pub(super) static CONTROLS: &[Control] = &[
             "risk.account.gross_notional_max",
             "risk.account.loss_daily_max",
             "risk.account.drawdown_max",
+            "risk.batch_notional_max",
+            "risk.notional_daily_max",
+            "risk.strategy.strategy_loss_daily_max",
         ],
         tests: &[
             "engine/src/risk/tests/controls.rs::what_is_lost_is_no_buying_power",
@@ -199,7 +213,7 @@ pub(super) static CONTROLS: &[Control] = &[
             "adapters/binance/src/orders/machine.rs",
         ],
         rules: &[135],
-        keys: &[],
+        keys: &["risk.duplicate_count_max", "risk.duplicate_window_ms"],
         tests: &[
             "engine/src/risk/tests/controls.rs::the_same_order_again_and_again_is_refused",
             "engine/src/risk/tests/twins.rs::what_makes_two_orders_the_same_is_strategy_instrument_side_price_and_quantity",
@@ -222,7 +236,11 @@ pub(super) static CONTROLS: &[Control] = &[
             "engine/src/control/watch.rs",
         ],
         rules: &[136, 150],
-        keys: &["control.trip.repeated_execution"],
+        keys: &[
+            "risk.strategy.strategy_execution_count_max",
+            "risk.execution_window_ms",
+            "control.trip.repeated_execution",
+        ],
         tests: &[
             "engine/src/risk/tests/controls.rs::a_strategy_that_trades_too_often_is_latched_until_somebody_looks",
             "engine/src/risk/tests/controls.rs::a_latched_strategy_is_refused_what_opens",
@@ -248,6 +266,9 @@ pub(super) static CONTROLS: &[Control] = &[
         keys: &[
             "feed.stale_ms_max",
             "risk.instrument.reference_age_ms_max",
+            "risk.instrument.spread_bps_max",
+            "risk.instrument.jump_bps_max",
+            "risk.reference_window_ms",
             "control.trip.staleness",
         ],
         tests: &[
@@ -269,7 +290,7 @@ pub(super) static CONTROLS: &[Control] = &[
         open: "Within one process. Two processes on one account need the venue's own prevention.",
         code: &["engine/src/risk/multiple.rs", "engine/src/risk/judge/market.rs"],
         rules: &[137],
-        keys: &[],
+        keys: &["risk.self_match"],
         tests: &[
             "engine/src/risk/tests/controls.rs::an_order_that_meets_an_own_one_is_refused",
             "engine/src/risk/tests/twins.rs::an_own_match_is_the_best_of_all_own_orders",
@@ -290,7 +311,14 @@ pub(super) static CONTROLS: &[Control] = &[
             "adapters/operator/src/roster.rs",
         ],
         rules: &[101, 102, 110, 129, 130, 146],
-        keys: &["risk.instrument.restricted", "operator.role", "operator_socket.mode"],
+        keys: &[
+            "risk.instrument.restricted",
+            "risk.instrument.hours",
+            "risk.instrument.short_quantity_max",
+            "risk.strategy.allow",
+            "operator.role",
+            "operator_socket.mode",
+        ],
         tests: &[
             "engine/src/risk/tests/boundaries.rs::a_strategy_that_is_not_configured_is_refused",
             "engine/src/risk/tests/controls.rs::a_strategy_trades_only_what_it_may",
@@ -315,7 +343,7 @@ pub(super) static CONTROLS: &[Control] = &[
             "engine/src/risk/limit_key.rs",
         ],
         rules: &[],
-        keys: &[],
+        keys: &["risk.ceilings", "risk.soft_percent", "risk.alerts"],
         tests: &[
             "engine/src/risk/tests/usage.rs::a_soft_limit_warns_and_refuses_nothing",
             "engine/src/risk/tests/usage.rs::a_threshold_is_told_once_and_again_after_usage_fell_ten_points_below_it",
@@ -358,7 +386,7 @@ pub(super) static CONTROLS: &[Control] = &[
         open: "",
         code: &["config/src/live.rs", "engine/src/risk/strategy.rs"],
         rules: &[148, 149],
-        keys: &["live.ramp", "risk.orders_daily_max"],
+        keys: &["live.ramp", "risk.orders_daily_max", "risk.notional_daily_max"],
         tests: &[
             "engine/src/risk/tests/controls.rs::new_orders_of_a_day_are_counted",
             "tests/it/live_needs_a_clear_preflight.rs::live_starts_only_when_every_line_of_the_preflight_passes",

@@ -105,7 +105,8 @@ fn held(scene: &Scene, status: &Value) -> anyhow::Result<Vec<String>> {
     let positions = status["positions"].as_array().context("positions in the status")?;
     let mut held = Vec::new();
     for position in positions {
-        let text = |key: &str| position[key].as_str().with_context(|| format!("{key} of a position"));
+        let text =
+            |key: &str| position[key].as_str().with_context(|| format!("{key} of a position"));
         let symbol = text("instrument")?;
         let size = Decimal::from_str_exact(text("quantity")?)?.abs();
         let notional = Decimal::from_str_exact(text("notional")?)?.abs();

@@ -33,7 +33,7 @@ const GUARD_WAIT_NS_MAX: u64 = 15_000_000_000;
 /// Pause between two looks at it.
 const PAUSE: Duration = Duration::from_millis(10);
 /// How long a guard may take until it watches.
-const START_WAIT_NS_MAX: u64 = 5_000_000_000;
+const START_WAIT_NS_MAX: u64 = 20_000_000_000;
 /// Acts that a start puts into the journal.
 const ACT_COUNT_MAX: usize = 2;
 /// Name of the local venue's key file in its directory.
@@ -75,11 +75,7 @@ pub(crate) fn wait_for_guard(dir: &Path, clock: &Clock) {
 
 /// What the guard did since the last start, in words; it also becomes part of the journal, because it belongs to the
 /// history of this engine. To be called before the core runs: the ring has room.
-fn journal_untold(
-    dir: &Path,
-    producer: &mut InboundProducer,
-    now_ns: u64,
-) -> Vec<String> {
+fn journal_untold(dir: &Path, producer: &mut InboundProducer, now_ns: u64) -> Vec<String> {
     let acts = match record::take_untold(dir) {
         Ok(acts) => acts,
         Err(error) => return vec![format!("guard.log cannot be read: {error}")],

@@ -238,7 +238,6 @@ fn start(
     let mut beside = beside_jobs(config, mode, (dir, &journal_dir), &opened, edges)?;
     beside.extend(world.take_rotation());
     opened.start(clock.now_ns(), &mut outbound)?;
-    let abandon = Arc::new(AtomicBool::new(false));
     let core = Core {
         pipeline: opened.pipeline,
         recorder: opened.recorder,
@@ -251,7 +250,7 @@ fn start(
         idler,
         settings: CoreSettings { pin, ..CoreSettings::default() },
         kill_flag: Some(KillFlag::create_in(dir)?),
-        abandon: Arc::clone(&abandon),
+        abandon: Arc::new(AtomicBool::new(false)),
     };
     let plan = Plan {
         duration_ns: args.duration,

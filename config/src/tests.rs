@@ -149,11 +149,11 @@ fn a_limit_above_a_ceiling_is_an_error_that_names_both() {
     of("hold_time_ms_max", "60001", "60000");
     check_owner("hold_time_ms_max = 60000\n", "", &["hold_time_ms_max", "missing", "60000"]);
     check_owner(
-        "ceilings = \"owner\"",
-        "ceilings = \"starter\"",
-        &["loss_daily_max", "500", "ceilings = \"starter\""],
+        "\nceilings = \"owner\"",
+        "\nceilings = \"starter\"",
+        &["loss_daily_max is 500", "50", "ceilings = \"starter\""],
     );
-    check_owner("ceilings = \"owner\"", "ceilings = \"all\"", &["risk.ceilings", "starter"]);
+    check_owner("\nceilings = \"owner\"", "\nceilings = \"all\"", &["risk.ceilings", "starter"]);
 }
 
 #[test]

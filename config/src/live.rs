@@ -168,6 +168,13 @@ impl Config {
             tighten(order, &mut limits.order_notional_max, step.order_notional_max);
             tighten(position, &mut limits.position_notional_max, step.notional_max);
         }
+        let daily = &mut self.risk.orders_daily_max;
+        if daily.is_none_or(|configured| step.orders_daily_max < configured) {
+            let before = daily.map_or_else(|| "none".to_string(), |count| count.to_string());
+            let cap = step.orders_daily_max;
+            told.push(format!("risk.orders_daily_max: {before} becomes {cap}"));
+            *daily = Some(cap);
+        }
         Ok(told)
     }
 }

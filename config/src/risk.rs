@@ -1,10 +1,11 @@
 //! `[risk]`: limits, controls, ceilings; and the doors to the gate's own types.
 
+use engine::control::ControlConfig;
 use engine::instrument::{Instrument, InstrumentTable};
 use engine::oms::LIVE_COUNT_MAX;
 use engine::risk::{
     AccountLimits, Ceilings, Controls, Hours, InstrumentControls, InstrumentLimits, LimitKey,
-    LimitTable, Limits, StrategyControls,
+    LimitTable, Limits, StrategyControls, UNLIMITED,
 };
 use serde::{Deserialize, Serialize};
 
@@ -293,6 +294,24 @@ impl Config {
     }
 }
 
+/// The control stage closes what is held longer than `hold_time_ms_max`.
+pub(crate) fn hold_times(control: &mut ControlConfig, limits: &Limits) {
+    for (index, own) in limits.controls.instruments.iter().enumerate() {
+        let Ok(limit_ms) = u64::try_from(own.limits.get(LimitKey::HoldTime)) else { continue };
+        if own.limits.get(LimitKey::HoldTime) == UNLIMITED {
+            continue;
+        }
+        if control.hold.instruments.len() <= index {
+            control.hold.instruments.resize(index + 1, 0);
+        }
+        let limit_ns = limit_ms.saturating_mul(NS_PER_MS);
+        let known_ns = control.hold.instruments[index];
+        control.hold.instruments[index] =
+            if known_ns == 0 { limit_ns } else { known_ns.min(limit_ns) };
+        control.is_configured = true;
+    }
+}
+
 /// Sets limits by key, as far as they are configured.
 struct Setter<'a> {
     keys: &'a Keys<'a>,
@@ -427,7 +446,9 @@ fn day_of(text: &str) -> Option<u32> {
     if words.next().is_some() || year < 1970 || !(1..=12).contains(&month) {
         return None;
     }
-    let is_leap = |year: u32| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let is_leap = |year: u32| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     let february = if is_leap(year) { 29 } else { 28 };
     let lengths = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let months = usize::try_from(month - 1).ok()?;

@@ -225,3 +225,11 @@ fn controls_reach_the_gate_in_its_units() {
     assert_eq!(limits.controls.strategies[1].allowed, Some(vec![1]));
     assert!(limits.controls.alerts && limits.controls.self_match && limits.controls.two_person);
 }
+
+#[test]
+fn the_hold_time_of_an_instrument_reaches_the_control_stage() {
+    let config = Config::parse(profile("owner").unwrap(), "owner").unwrap();
+    let control = config.pipeline("owner").unwrap().control;
+    assert!(control.is_configured);
+    assert_eq!(control.hold.instruments, vec![60_000_000_000; 3]);
+}

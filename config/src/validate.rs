@@ -60,12 +60,13 @@ impl Config {
         self.validate_engine(origin)?;
         self.validate_journal(origin)?;
         self.validate_wire(origin)?;
+        // Before what live mode needs besides: a secret in the wrong place is the worse fault.
+        self.validate_secrets(origin)?;
         self.validate_guard(origin)?;
         self.validate_live(origin)?;
         self.validate_operators(origin)?;
         self.validate_audit(origin)?;
         self.validate_alarms(origin)?;
-        self.validate_secrets(origin)?;
         let instruments = self.instruments(origin)?;
         self.limits(&instruments, origin)?;
         self.monitor(origin)?;
@@ -170,6 +171,9 @@ impl Config {
     pub fn pipeline(&self, origin: &str) -> Result<PipelineConfig, ConfigError> {
         let table = self.instruments(origin)?;
         let size = |value: u32| usize::try_from(value).expect("32 bits fit a usize");
+        let limits = self.limits(&table, origin)?;
+        let mut control = self.control(&table, origin)?;
+        crate::risk::hold_times(&mut control, &limits);
         Ok(PipelineConfig {
             engine: self.engine.number,
             mode: self.mode(origin)?,
@@ -178,8 +182,8 @@ impl Config {
                 stale_ns_max: u64::from(self.feed.stale_ms_max) * NS_PER_MS,
                 buffer_event_count_max: size(self.feed.depth_buffer_events),
             },
-            limits: self.limits(&table, origin)?,
-            control: self.control(&table, origin)?,
+            limits,
+            control,
             order_count_max: size(self.engine.orders_max),
             outbound_pending_max: size(self.engine.outbound_slots),
             query_interval_ns: self.query_interval_ns(),

@@ -22,6 +22,10 @@ const SECOND: &str = "canary-second-secret-77c4a19e";
 const WRONG: &str = "canary-wrong-secret-0d52e8b6";
 const UNREAD: &str = "canary-unread-secret-b81f6c02";
 
+/// The way of a webhook's address, which is its password, and the password of a mail server.
+const HOOK: &str = "canary-hook-5a90e7d3";
+const MAIL: &str = "canary-mail-e2c84b17";
+
 /// Everything that must not be found.
 struct Canaries(Vec<String>);
 
@@ -35,14 +39,14 @@ impl Canaries {
         }
     }
 
-    /// Looks at every file below a folder but those in which the secrets are kept.
-    fn look_below(&self, folder: &Path, kept: &[&Path], found: &mut Vec<String>) -> usize {
+    /// Looks at every file below a folder; how many there were.
+    fn look_below(&self, folder: &Path, found: &mut Vec<String>) -> usize {
         let mut count = 0;
         for entry in fs::read_dir(folder).unwrap().flatten() {
             let path = entry.path();
             if path.is_dir() {
-                count += self.look_below(&path, kept, found);
-            } else if path.is_file() && !kept.contains(&path.as_path()) {
+                count += self.look_below(&path, found);
+            } else if path.is_file() {
                 count += 1;
                 self.look(&path.display().to_string(), &fs::read(&path).unwrap(), found);
             }
@@ -75,11 +79,48 @@ fn key(name: &str, secret: &str) -> Value {
     json!({ "api_key": name, "secret": secret })
 }
 
+/// Where the secrets of a place are kept; gone with it.
+struct Kept {
+    directory: tempfile::TempDir,
+}
+
+impl Kept {
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.directory.path().join(name);
+        write_private(&path, text);
+        path
+    }
+
+    fn token(&self) -> PathBuf {
+        self.directory.path().join("token")
+    }
+}
+
+/// Channels that nobody listens to: each delivery fails, and says so.
+fn plant_alarms(config: &mut config::Config, kept: &Kept) {
+    let hook = kept.write("hook", &format!("http://127.0.0.1:1/services/{HOOK}"));
+    let mail = kept.write("mail", MAIL);
+    let sections = json!({
+        "webhook": [{
+            "name": "hook", "url_secret": format!("file:{}", hook.display()), "shape": "slack",
+        }],
+        "smtp": [{
+            "name": "mail", "host": "127.0.0.1", "port": 1, "security": "starttls", "user": "desk",
+            "password_secret": format!("file:{}", mail.display()),
+            "from": "engine@example.invalid", "to": ["desk@example.invalid"],
+        }],
+    });
+    let alarms = config.alarms.get_or_insert_with(Default::default);
+    alarms.webhook = serde_json::from_value(sections["webhook"].clone()).unwrap();
+    alarms.smtp = serde_json::from_value(sections["smtp"].clone()).unwrap();
+}
+
 /// A lively engine whose key is in a Vault.
-fn place(double: &VaultDouble) -> (Place, PathBuf) {
-    let token = simulator::scratch::directory().keep().join("token");
-    write_private(&token, &format!("{TOKEN}\n"));
+fn place(double: &VaultDouble) -> (Place, Kept) {
+    let kept = Kept { directory: simulator::scratch::directory() };
+    let token = kept.write("token", &format!("{TOKEN}\n"));
     let mut config = compose::lively_wire(41);
+    plant_alarms(&mut config, &kept);
     config.secrets = Some(config::secrets::SecretsSection {
         key: Some(format!("vault:{PATH}")),
         ttl_s: 1,
@@ -96,9 +137,12 @@ fn place(double: &VaultDouble) -> (Place, PathBuf) {
     });
     let place = Place::with(&config);
     let recording = place.directory.path().join("recording");
-    config.wire.as_mut().unwrap().feed.record_dir = Some(recording.display().to_string());
+    let wire = config.wire.as_mut().unwrap();
+    wire.feed.record_dir = Some(recording.display().to_string());
+    // Signed questions, also while nobody trades.
+    wire.reconcile.interval_ms = 2_000;
     fs::write(&place.config, config.to_toml()).unwrap();
-    (place, token)
+    (place, kept)
 }
 
 fn run_command(place: &Place, venue: &VenueProcess, more: &[&str]) -> std::process::Command {
@@ -113,19 +157,40 @@ fn order_count(venue: &VenueProcess) -> usize {
     orders.filter(|order| order["account"] == 0).count()
 }
 
-/// Waits until the engine trades on: so many more orders than now are at the venue.
-fn wait_for_orders(running: &mut Running, venue: &VenueProcess) {
-    let wanted = order_count(venue) + 6;
-    assert!(running.wait_for(PATIENCE_NS, || wanted <= order_count(venue)), "it trades");
+/// Waits until the first order of the engine is at the venue.
+fn wait_for_an_order(running: &mut Running, venue: &VenueProcess) {
+    assert!(running.wait_for(PATIENCE_NS, || 0 < order_count(venue)), "it trades");
+}
+
+/// What the engine tells of itself; nothing while it starts.
+fn stat(place: &Place) -> Value {
+    let mut stat = command(&["stat", "--json"]);
+    let ended = Running::start(stat.arg("--data-dir").arg(&place.data)).end();
+    serde_json::from_str(&ended.stdout).unwrap_or(Value::Null)
+}
+
+fn counter(told: &Value, name: &str) -> u64 {
+    told["counters"][name]["value"].as_u64().unwrap_or(0)
+}
+
+/// Waits until signed requests are answered that were sent after now, and orders may pass.
+fn wait_for_pulls(running: &mut Running, place: &Place) {
+    // One may be on its way.
+    let wanted = counter(&stat(place), "pulls") + 2;
+    let mut told = Value::Null;
+    let is_good = running.wait_for(PATIENCE_NS, || {
+        told = stat(place);
+        let is_open = counter(&told, "links_up") == 1 && counter(&told, "venues_locked") == 0;
+        wanted <= counter(&told, "pulls") && is_open
+    });
+    assert!(is_good, "{told}");
 }
 
 /// Waits until the engine has told something in its error log.
 fn wait_for_words(running: &mut Running, place: &Place, words: &str) {
     let mut log = String::new();
     let told = running.wait_for(PATIENCE_NS, || {
-        let mut stat = command(&["stat", "--json"]);
-        let ended = Running::start(stat.arg("--data-dir").arg(&place.data)).end();
-        log = ended.stdout;
+        log = stat(place)["errors"].to_string();
         log.contains(words)
     });
     assert!(told, "\"{words}\" is not in {log}");
@@ -147,18 +212,17 @@ fn limits_of(id: u32) -> String {
 fn a_key_from_vault_is_exchanged_while_trading_and_no_secret_is_written_anywhere() {
     let venue = VenueProcess::start(&["--seed", "41", "--speed", "400", "--fee-ppm", "1000"]);
     let (name, first) = venue.account(0);
-    let canaries = Canaries(
-        [&first, TOKEN, SECOND, WRONG, UNREAD].iter().map(|text| (*text).to_string()).collect(),
-    );
+    let canaries = [&first, TOKEN, SECOND, WRONG, UNREAD, HOOK, MAIL];
+    let canaries = Canaries(canaries.iter().map(|text| (*text).to_string()).collect());
     let double = VaultDouble::start(None);
     double.allow(TOKEN);
     let mut data = key(&name, &first);
     double.put(PATH, data.clone());
-    let (place, token) = place(&double);
+    let (place, _kept) = place(&double);
     let mut found = Vec::new();
 
     let mut running = Running::start(&mut run_command(&place, &venue, &[]));
-    wait_for_orders(&mut running, &venue);
+    wait_for_an_order(&mut running, &venue);
     let limits = limits_of(running.id());
     let core = limits.lines().find(|line| line.starts_with("Max core file size"));
     let words: Vec<&str> = core.unwrap_or_default().split_whitespace().collect();
@@ -175,18 +239,18 @@ fn a_key_from_vault_is_exchanged_while_trading_and_no_secret_is_written_anywhere
         wait_for_words(&mut running, &place, words);
     }
     double.state().trouble = Trouble::None;
-    wait_for_orders(&mut running, &venue);
+    wait_for_pulls(&mut running, &place);
 
     // The exchange: the new key is added at the venue, then in Vault; then the old one is revoked.
     let body = json!({ "account": "alpha", "api_key": "second-key", "secret": SECOND });
     assert_eq!(venue.command("POST", "/tickwheel/keys", &body.to_string()), json!({}));
     double.put(PATH, key("second-key", SECOND));
     wait_for_words(&mut running, &place, "the key was exchanged");
-    wait_for_orders(&mut running, &venue);
+    wait_for_pulls(&mut running, &place);
     let gone = json!({ "api_key": name }).to_string();
     let revoked = venue.command("DELETE", "/tickwheel/keys", &gone);
     assert!(revoked["closed"].is_u64(), "{revoked}");
-    wait_for_orders(&mut running, &venue);
+    wait_for_pulls(&mut running, &place);
     canaries.look_at_shared_memory(&mut found);
     running.interrupt();
     let ended = running.end().expect(0);
@@ -200,14 +264,14 @@ fn a_key_from_vault_is_exchanged_while_trading_and_no_secret_is_written_anywhere
 
     // A crash leaves no core file.
     let mut running = Running::start(&mut run_command(&place, &venue, &[]));
-    wait_for_orders(&mut running, &venue);
+    wait_for_pulls(&mut running, &place);
     running.abort();
     let ended = running.end();
     assert_eq!(ended.code, None, "a signal ended it");
     canaries.look_at(&ended, &mut found);
     assert_no_core(&place);
 
-    let count = canaries.look_below(place.directory.path(), &[&token], &mut found);
+    let count = canaries.look_below(place.directory.path(), &mut found);
     assert!(5 < count, "journal, snapshots, recording, configuration: {count} files");
     assert_eq!(found, [""; 0]);
     let names = fs::read_dir(place.directory.path().join("recording")).unwrap().flatten();
@@ -219,9 +283,10 @@ fn a_key_from_vault_is_exchanged_while_trading_and_no_secret_is_written_anywhere
 fn what_keeps_a_key_from_being_used_is_told_without_it() {
     let venue = VenueProcess::start(&["--seed", "43"]);
     let (name, _) = venue.account(0);
-    let canaries = Canaries(vec![TOKEN.to_string(), WRONG.to_string(), UNREAD.to_string()]);
+    let canaries = [TOKEN, WRONG, UNREAD, HOOK, MAIL];
+    let canaries = Canaries(canaries.iter().map(|text| (*text).to_string()).collect());
     let double = VaultDouble::start(None);
-    let (place, token) = place(&double);
+    let (place, kept) = place(&double);
     let mut found = Vec::new();
     let mut start = |words: &str, code: i32| {
         let mut command = run_command(&place, &venue, &["--duration", "1s"]);
@@ -241,13 +306,18 @@ fn what_keeps_a_key_from_being_used_is_told_without_it() {
     double.state().trouble = Trouble::Sealed;
     start("sealed", 2);
     double.state().trouble = Trouble::None;
-    fs::set_permissions(&token, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::set_permissions(kept.token(), fs::Permissions::from_mode(0o644)).unwrap();
     start("chmod 600", 2);
 
-    // From the environment: in practice only. The configuration names the variable, and nothing its contents.
+    // TLS where there is none.
     let text = fs::read_to_string(&place.config).unwrap();
+    fs::write(&place.config, text.replace(&double.url(), &double.url().replace("http", "https")))
+        .unwrap();
+    fs::set_permissions(kept.token(), fs::Permissions::from_mode(0o600)).unwrap();
+    start("no connection", 2);
+
+    // From the environment: in practice only. The configuration names the variable, and nothing its contents.
     let mut config = config::Config::parse(&text, "x").unwrap();
-    config.secrets = None;
     config.wire.as_mut().unwrap().key_file = None;
     config.secrets = Some(config::secrets::SecretsSection {
         key: Some("env:TW_CANARY".to_string()),
@@ -269,7 +339,7 @@ fn what_keeps_a_key_from_being_used_is_told_without_it() {
     assert!(ended.stderr.contains("environment in live mode"), "{}", ended.stderr);
     canaries.look_at(&ended, &mut found);
 
-    canaries.look_below(place.directory.path(), &[], &mut found);
+    canaries.look_below(place.directory.path(), &mut found);
     assert_eq!(found, [""; 0]);
 }
 
@@ -280,7 +350,7 @@ fn secrets_verify_names_each_secret_and_asks_the_venue() {
     let double = VaultDouble::start(None);
     double.allow(TOKEN);
     double.put(PATH, key(&name, &first));
-    let (place, _) = place(&double);
+    let (place, _kept) = place(&double);
     let text = fs::read_to_string(&place.config).unwrap();
     let mut config = config::Config::parse(&text, "x").unwrap();
     let wire = config.wire.as_mut().unwrap();

@@ -90,6 +90,17 @@ pub enum KeeperError {
         /// The entry.
         entry: u64,
     },
+    /// An anchor holds what the checkpoint file does not.
+    #[error(
+        "an anchor holds checkpoint {anchored}, the checkpoint file ends with {last}: lines were removed, or an older \
+         backup was restored; look with `audit verify --anchor`"
+    )]
+    AnchorAhead {
+        /// Last number in the anchor.
+        anchored: u64,
+        /// Last number in the checkpoint file.
+        last: u64,
+    },
     /// There is no cut in the chain that a statement could explain.
     #[error("the hash chain notes no cut by an operator: there is nothing to explain")]
     NotRepaired,
@@ -249,6 +260,11 @@ impl Keeper {
                 Feeder::new(anchor.clone(), every, &settings.audit_dir, &journal_id)
             })
             .collect::<Result<Vec<_>, _>>()?;
+        let last = log.last().map_or(0, |last| last.number);
+        let anchored = feeders.iter().map(|feeder| feeder.sent).max().unwrap_or(0);
+        if last < anchored {
+            return Err(KeeperError::AnchorAhead { anchored, last });
+        }
         let mut keeper = Keeper {
             settings,
             key,

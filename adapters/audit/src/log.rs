@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::checkpoint::Checkpoint;
 use crate::files::{Context as _, IoError, folder_of, sync_dir};
@@ -12,6 +13,10 @@ use crate::files::{Context as _, IoError, folder_of, sync_dir};
 pub const CHECKPOINT_FILE: &str = "checkpoints.jsonl";
 /// Longest line that is read; the longest that is written has about 2,000 bytes.
 pub(crate) const LINE_SIZE_BYTES_MAX: usize = 8192;
+
+/// A verification holds the lock shared for the moment of a look; 100 looks of 1 ms outlast it.
+const LOCK_ATTEMPTS_MAX: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(1);
 
 /// Why checkpoints cannot be appended.
 #[derive(Debug, thiserror::Error)]
@@ -73,10 +78,12 @@ pub(crate) fn each_line<E: From<IoError>>(
         }
         number += 1;
         end += u64::try_from(count).unwrap_or(0);
-        let whole = line.last() == Some(&b'\n');
-        if whole {
+        let ends = line.last() == Some(&b'\n');
+        if ends {
             line.pop();
         }
+        // Only the end of the file can be half a line; a piece of a longer one is garbage in the middle.
+        let whole = ends || count == LINE_SIZE_BYTES_MAX;
         if !visit(RawLine { number, bytes: &line, whole, end })? {
             return Ok(());
         }
@@ -104,13 +111,7 @@ impl LogWriter {
             .mode(0o644)
             .open(&path)
             .at("open", &path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(LogError::Locked(path)),
-            Err(TryLockError::Error(source)) => {
-                return Err(IoError { operation: "lock", path, source }.into());
-            }
-        }
+        lock(&file, &path)?;
         let (mut size, mut last) = (0, None);
         each_line::<LogError>(&path, 0, |line| {
             if !line.whole {
@@ -158,6 +159,20 @@ impl LogWriter {
         self.last = Some(checkpoint);
         Ok(())
     }
+}
+
+fn lock(file: &File, path: &Path) -> Result<(), LogError> {
+    for _ in 0..LOCK_ATTEMPTS_MAX {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => std::thread::park_timeout(LOCK_PAUSE),
+            Err(TryLockError::Error(source)) => {
+                let path = path.to_path_buf();
+                return Err(IoError { operation: "lock", path, source }.into());
+            }
+        }
+    }
+    Err(LogError::Locked(path.to_path_buf()))
 }
 
 /// Whether a process signs checkpoints in `dir` now.

@@ -58,11 +58,20 @@ struct Connection {
     active_ns: u64,
     /// A request is being worked on.
     is_busy: bool,
+    stage: Stage,
+}
+
+/// How far a connection is; it only goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    /// Both sides talk.
+    Open,
+    /// The peer will send nothing more; it may still read.
+    Ended,
     /// Closed as soon as everything is written.
-    is_closing: bool,
-    /// It will send nothing more; it may still read.
-    is_ended: bool,
-    is_gone: bool,
+    Closing,
+    /// Nobody is there.
+    Gone,
 }
 
 /// What poll says of a socket.
@@ -104,7 +113,9 @@ impl<C: Credentials> Server<C> {
                 connection.read(now_ns);
             }
             // After the last bytes: a line sent right before the hang-up is still heard.
-            connection.is_gone |= ready.is_hung_up;
+            if ready.is_hung_up {
+                connection.stage = Stage::Gone;
+            }
         }
         if ready.first().is_some_and(|ready| ready.is_any) {
             self.accept(now_ns);
@@ -116,10 +127,11 @@ impl<C: Credentials> Server<C> {
         }
         self.connections.retain(|connection| {
             let ticket = connection.ticket;
-            if connection.is_gone && connection.is_busy {
+            let is_gone = connection.stage == Stage::Gone;
+            if is_gone && connection.is_busy {
                 hear(Heard::Gone { ticket });
             }
-            !connection.is_gone
+            !is_gone
         });
     }
 
@@ -129,7 +141,7 @@ impl<C: Credentials> Server<C> {
         let Some(connection) = found else { return };
         let line = reply.to_line();
         if OUTPUT_SIZE_BYTES_MAX < connection.output.len() + line.len() {
-            connection.is_gone = true;
+            connection.stage = Stage::Gone;
             return;
         }
         connection.output.extend_from_slice(&line);
@@ -149,7 +161,7 @@ impl<C: Credentials> Server<C> {
         let mut polled = vec![PollFd::new(&self.socket.listener, PollFlags::IN)];
         for connection in &self.connections {
             let mut flags = PollFlags::empty();
-            if connection.has_room() && !connection.is_ended {
+            if connection.has_room() && connection.stage == Stage::Open {
                 flags |= PollFlags::IN;
             }
             if !connection.output.is_empty() {
@@ -157,20 +169,15 @@ impl<C: Credentials> Server<C> {
             }
             polled.push(PollFd::new(&connection.stream, flags));
         }
-        match poll(&mut polled, Some(&wait)) {
+        if poll(&mut polled, Some(&wait)).is_err() {
             // A signal: nothing is ready, the next turn asks again.
-            Err(_) => Vec::new(),
-            Ok(_) => {
-                let hung_up = PollFlags::HUP | PollFlags::ERR;
-                let ready = polled.iter().map(PollFd::revents);
-                ready
-                    .map(|found| Ready {
-                        is_any: !found.is_empty(),
-                        is_hung_up: found.intersects(hung_up),
-                    })
-                    .collect()
-            }
+            return Vec::new();
         }
+        let hung_up = PollFlags::HUP | PollFlags::ERR;
+        let ready = polled.iter().map(PollFd::revents);
+        ready
+            .map(|found| Ready { is_any: !found.is_empty(), is_hung_up: found.intersects(hung_up) })
+            .collect()
     }
 
     fn accept(&mut self, now_ns: u64) {
@@ -188,9 +195,7 @@ impl<C: Credentials> Server<C> {
                 output: Vec::new(),
                 active_ns: now_ns,
                 is_busy: false,
-                is_closing: false,
-                is_ended: false,
-                is_gone: false,
+                stage: Stage::Open,
             };
             if self.connections.len() == CONNECTION_COUNT_MAX {
                 let text =
@@ -210,31 +215,29 @@ impl Connection {
     }
 
     fn has_line(&self) -> bool {
-        !self.is_busy && !self.is_closing && self.input.contains(&b'\n')
+        !self.is_busy && self.stage < Stage::Closing && self.input.contains(&b'\n')
     }
 
     fn read(&mut self, now_ns: u64) {
         let mut chunk = [0; CHUNK_SIZE_BYTES];
-        while self.has_room() && !self.is_closing && !self.is_ended {
+        while self.has_room() && self.stage == Stage::Open {
             match self.stream.read(&mut chunk) {
                 // It may still read what it asked for, as `printf .. | nc -U -N` does.
-                Ok(0) => self.is_ended = true,
+                Ok(0) => self.stage = Stage::Ended,
                 Ok(count) => {
                     self.input.extend_from_slice(&chunk[..count]);
                     self.active_ns = now_ns;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => {
-                    self.is_gone = true;
-                    return;
-                }
+                Err(_) => self.stage = Stage::Gone,
             }
         }
     }
 
     fn hear(&mut self, hear: &mut dyn FnMut(Heard<'_>)) {
-        if self.is_busy || self.is_closing {
+        // What came right before a hang-up is still heard.
+        if self.is_busy || self.stage == Stage::Closing {
             return;
         }
         if let Some(end) = self.input.iter().position(|byte| *byte == b'\n') {
@@ -250,36 +253,37 @@ impl Connection {
     fn refuse(&mut self, text: &str) {
         self.input.clear();
         self.output.extend(Reply::last(Outcome::Invalid, text, Value::Null).to_line());
-        self.is_closing = true;
+        self.stage = self.stage.max(Stage::Closing);
     }
 
     fn write(&mut self, now_ns: u64) {
-        while !self.output.is_empty() && !self.is_gone {
+        while !self.output.is_empty() && self.stage < Stage::Gone {
             match self.stream.write(&self.output) {
-                Ok(0) => self.is_gone = true,
+                Ok(0) => self.stage = Stage::Gone,
                 Ok(count) => {
                     self.output.drain(..count);
                     self.active_ns = now_ns;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => self.is_gone = true,
+                Err(_) => self.stage = Stage::Gone,
             }
         }
-        if self.is_closing && self.output.is_empty() {
-            self.is_gone = true;
+        if self.stage == Stage::Closing && self.output.is_empty() {
+            self.stage = Stage::Gone;
         }
     }
 
     /// Nothing more will come and nothing is owed, or it was silent too long.
     fn check_end(&mut self, now_ns: u64) {
-        if self.is_ended && !self.is_busy && !self.has_line() && self.output.is_empty() {
-            self.is_gone = true;
+        let is_over = self.stage == Stage::Ended && !self.is_busy;
+        if is_over && !self.has_line() && self.output.is_empty() {
+            self.stage = Stage::Gone;
         }
         let waits_for_us = self.is_busy && self.output.is_empty();
         let silent_ns = now_ns.saturating_sub(self.active_ns);
         if !waits_for_us && IDLE_NS_MAX < silent_ns {
-            self.is_gone = true;
+            self.stage = Stage::Gone;
         }
     }
 }

@@ -127,6 +127,8 @@ fn is_kv_path(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[track_caller]
@@ -169,6 +171,26 @@ mod tests {
         check("vault:secret/data/a#", "mount/data/path");
         check("vault:secret/data/a\r\nX: y#f", "mount/data/path");
         check(&format!("file:/{}", "a".repeat(URI_SIZE_BYTES_MAX)), "absolute path");
+    }
+
+    proptest! {
+        /// Whatever is read as a name is printed as it was read, and leads nowhere but to its place.
+        #[test]
+        fn what_is_read_is_printed_and_stays_in_its_place(text in "(file|env|systemd|vault|x)?:?[ -~]{0,40}") {
+            if let Ok(uri) = SecretUri::parse(&text) {
+                prop_assert_eq!(uri.to_string(), text.clone());
+                match uri {
+                    SecretUri::File(path) => prop_assert!(path.is_absolute()),
+                    SecretUri::Env(name) => prop_assert!(!name.contains(['=', '\0'])),
+                    SecretUri::Systemd(name) => prop_assert!(!name.contains('/') && name != ".."),
+                    SecretUri::Vault { path, .. } => {
+                        prop_assert!(path.contains("/data/"));
+                        prop_assert!(path.split('/').all(|part| part != ".." && !part.is_empty()));
+                        prop_assert!(!path.contains(['?', '#', ' ', '%']));
+                    }
+                }
+            }
+        }
     }
 
     #[test]

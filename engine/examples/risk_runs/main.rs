@@ -6,9 +6,9 @@
 mod rig;
 
 use std::process::ExitCode;
-use std::time::Instant;
 
 use engine::risk::Rule;
+use quanta::Instant;
 use rig::{Run, Tally};
 
 /// Steps of one life.

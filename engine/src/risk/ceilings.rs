@@ -81,8 +81,8 @@ impl Ceilings {
         &self,
         of: &str,
         key: &'static str,
-        value: impl ToString,
-        limit: impl ToString,
+        value: &dyn std::fmt::Display,
+        limit: &dyn std::fmt::Display,
     ) -> CeilingError {
         CeilingError {
             of: of.to_string(),
@@ -100,7 +100,7 @@ impl Ceilings {
         value: Money,
         limit: Money,
     ) -> Result<(), CeilingError> {
-        if value <= limit { Ok(()) } else { Err(self.beyond(of, key, value, limit)) }
+        if value <= limit { Ok(()) } else { Err(self.beyond(of, key, &value, &limit)) }
     }
 
     /// Nothing configured is beyond a ceiling. What is off by default must be on where a ceiling is.
@@ -121,7 +121,7 @@ impl Ceilings {
             let most = self.position_units.saturating_mul(unit);
             if most < own.position_quantity_max {
                 let (key, value) = ("position_quantity_max", own.position_quantity_max / unit);
-                return Err(self.beyond(&of, key, value, self.position_units));
+                return Err(self.beyond(&of, key, &value, &self.position_units));
             }
             let controls = limits.controls.instruments.get(usize::from(index));
             for (key, limit) in [
@@ -130,10 +130,10 @@ impl Ceilings {
             ] {
                 let value = controls.map_or(UNLIMITED, |controls| controls.limits.get(key));
                 if value == UNLIMITED {
-                    return Err(self.beyond(&of, key.name(), "missing", limit));
+                    return Err(self.beyond(&of, key.name(), &"missing", &limit));
                 }
                 if limit < value {
-                    return Err(self.beyond(&of, key.name(), value, limit));
+                    return Err(self.beyond(&of, key.name(), &value, &limit));
                 }
             }
         }

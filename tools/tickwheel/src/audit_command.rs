@@ -276,7 +276,10 @@ fn sign_repair(args: &SignerArgs) -> anyhow::Result<ExitCode> {
 pub(crate) fn coded(error: &KeeperError) -> anyhow::Error {
     let is_damage = matches!(
         error,
-        KeeperError::Disagrees { .. } | KeeperError::Foreign(_) | KeeperError::Chain(_)
+        KeeperError::Disagrees { .. }
+            | KeeperError::AnchorAhead { .. }
+            | KeeperError::Foreign(_)
+            | KeeperError::Chain(_)
     );
     let code = if is_damage { exit::DAMAGED } else { exit::USAGE };
     anyhow!(session::Coded::new(code, format!("audit: {error}")))

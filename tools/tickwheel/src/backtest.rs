@@ -114,6 +114,8 @@ pub(crate) fn run(args: &BacktestArgs) -> anyhow::Result<ExitCode> {
     if let Some(seed) = args.seed {
         config.paper.seed = seed;
     }
+    // Nothing of a backtest is worth a signature, and its journal must not say that it has one.
+    config.audit = None;
     let mode = config.mode(&origin)?;
     if mode == Mode::Live {
         return Err(anyhow!("{origin}: engine.mode is live; a backtest cannot be"));

@@ -77,6 +77,9 @@ struct ApproveArgs {
     /// Why.
     #[arg(long, value_name = "TEXT")]
     reason: String,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args, Debug)]
@@ -92,6 +95,9 @@ struct WaiveArgs {
     /// Why.
     #[arg(long, value_name = "TEXT")]
     reason: String,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
     /// For how long.
     #[arg(long, value_name = "HOURS", default_value_t = 24,
           value_parser = clap::value_parser!(u32).range(1..=168))]
@@ -224,7 +230,11 @@ fn approve_build(args: &ApproveArgs) -> anyhow::Result<ExitCode> {
     let now_ns = Clock::new().now_ns();
     let by = permits::By { operator: &args.operator, reason: &args.reason };
     let path = permits::approve(&config, &origin, &dir, &by, now_ns)?;
-    println!("approved by {}: {}", args.operator, path.display());
+    if args.json {
+        println!("{:#}", json!({ "approved": true, "evidence": path.display().to_string() }));
+    } else {
+        println!("approved by {}: {}", args.operator, path.display());
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -234,6 +244,11 @@ fn waive_item(args: &WaiveArgs) -> anyhow::Result<ExitCode> {
     let by = permits::By { operator: &args.operator, reason: &args.reason };
     let path =
         permits::write_waiver(&config, &origin, &dir, (&args.item, args.hours), &by, now_ns)?;
-    println!("{} waived for {} h by {}: {}", args.item, args.hours, args.operator, path.display());
+    let WaiveArgs { item, hours, operator, .. } = args;
+    if args.json {
+        println!("{:#}", json!({ "waived": item, "evidence": path.display().to_string() }));
+    } else {
+        println!("{item} waived for {hours} h by {operator}: {}", path.display());
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -32,7 +32,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use config::Config;
-use engine::border::{self, InboundProducer};
+use engine::border::{self, Depth, InboundConsumer, InboundProducer};
 use engine::clock::Clock;
 use engine::event::{BreakerState, Mode};
 use engine::idle::{IdlePolicy, Idler};
@@ -228,14 +228,9 @@ fn start(
     let (stats, guard) =
         stats_and_guard(connected.as_ref(), (config, mode), (dir, &journal_dir), &clock)?;
     let idler = Idler::new(idle);
-    let size = |value: u32| usize::try_from(value).expect("32 bits fit a usize");
-    let (mut producer, inbound, inbound_depth) = border::inbound(
-        size(config.engine.inbound_slots),
-        opened.pipeline.instruments().count(),
-        idler.waker(),
-    );
+    let (mut producer, inbound, inbound_depth) = inbound_ring(config, &opened.pipeline, &idler);
     let (mut outbound, requests, outbound_depth) =
-        border::outbound(size(config.engine.outbound_slots));
+        border::outbound(slots(config.engine.outbound_slots));
     if let Some(connected) = connected.as_ref().filter(|_| !args.json) {
         println!("venue: {}", connected.describe());
     }
@@ -275,6 +270,20 @@ fn start(
     };
     let parts = Parts { core, world, requests, producer, snapshots, guard, beside };
     Supervisor::start(plan, parts, clock)?.watch()
+}
+
+fn slots(count: u32) -> usize {
+    usize::try_from(count).expect("32 bits fit a usize")
+}
+
+/// The ring of everything that the core hears.
+fn inbound_ring(
+    config: &Config,
+    pipeline: &Pipeline,
+    idler: &Idler,
+) -> (InboundProducer, InboundConsumer, Depth) {
+    let instrument_count = pipeline.instruments().count();
+    border::inbound(slots(config.engine.inbound_slots), instrument_count, idler.waker())
 }
 
 /// The threads beside the engine, to be started with it.

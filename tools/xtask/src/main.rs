@@ -11,6 +11,7 @@
 //!   cargo xtask ci --list              the steps
 //!   cargo xtask secrets                looks for keys and passwords in the tree (--history: in all of git)
 //!   cargo xtask controls               the tests that prove controls, results in target/controls.jsonl
+//!   cargo xtask mutants [FILE..]       changes of risk and control that no test notices (needs cargo-mutants)
 //!   cargo xtask clients                other people's clients against the local venue
 //! ```
 //!
@@ -22,6 +23,7 @@
 
 mod clients;
 mod controls;
+mod mutants;
 mod options;
 mod run;
 mod secrets;
@@ -51,6 +53,10 @@ fn main() -> ExitCode {
         }),
         Ok(Command::Controls(words)) => controls::run(&words).unwrap_or_else(|wrong| {
             eprintln!("controls: {wrong:#}");
+            ExitCode::from(2)
+        }),
+        Ok(Command::Mutants(files)) => mutants::run(&files).unwrap_or_else(|wrong| {
+            eprintln!("mutants: {wrong:#}");
             ExitCode::from(2)
         }),
         Ok(Command::Clients(words)) => clients::run(&words).unwrap_or_else(|wrong| {

@@ -10,6 +10,7 @@ usage: cargo xtask ci [--only STEP,..] [--skip STEP,..] [--full] [--keep-going]
        cargo xtask ci --list
        cargo xtask secrets [--history] [--staged]
        cargo xtask controls [--out FILE]
+       cargo xtask mutants [FILE..]                        (needs cargo-mutants)
        cargo xtask clients [CASE..] [--list] [--seed N]    (needs python3 with pip and venv)";
 
 /// A command line.
@@ -23,6 +24,8 @@ pub(crate) enum Command {
     Ci(Selection),
     /// Run the tests that prove controls, and keep their results.
     Controls(Vec<String>),
+    /// Look for changes of the code that no test notices.
+    Mutants(Vec<String>),
     /// Let other people's clients trade against the venue; the words are for `tests/clients/main.py`.
     Clients(Vec<String>),
     /// Look for secrets; the words are for that command.
@@ -56,6 +59,7 @@ pub(crate) fn parse(arguments: &[String]) -> anyhow::Result<Command> {
     match first.as_str() {
         "ci" => {}
         "controls" => return Ok(Command::Controls(rest.to_vec())),
+        "mutants" => return Ok(Command::Mutants(rest.to_vec())),
         "clients" if rest.iter().any(|word| word == "--help" || word == "-h") => {
             return Ok(Command::Help);
         }
@@ -115,6 +119,7 @@ mod tests {
             Ok(Command::Help) => "help".to_string(),
             Ok(Command::List) => "list".to_string(),
             Ok(Command::Controls(words)) => format!("controls {}", words.join(" ")),
+            Ok(Command::Mutants(words)) => format!("mutants {}", words.join(" ")),
             Ok(Command::Clients(words)) => format!("clients {}", words.join(" ")),
             Ok(Command::Secrets(words)) => format!("secrets {}", words.join(" ")),
             Err(error) => error.to_string(),
@@ -136,6 +141,7 @@ mod tests {
         check("clients", "clients ");
         check("clients ccxt.book --seed 7", "clients ccxt.book --seed 7");
         check("controls --out x.jsonl", "controls --out x.jsonl");
+        check("mutants engine/src/risk.rs", "mutants engine/src/risk.rs");
         check("clients --help", "help");
         check("secrets --history", "secrets --history");
         check("secrets -h", "help");

@@ -145,6 +145,26 @@ fn an_anchor_that_was_away_gets_everything_when_it_is_back() {
 }
 
 #[test]
+fn an_older_backup_is_not_continued_against_its_anchor() {
+    let mut rig = Rig::new();
+    rig.settings.anchors = vec![Anchor::File(rig.dir.path().join("anchor.jsonl"))];
+    let session = rig.start(1, "[audit]\n");
+    rig.end(session);
+    let (journal, audit) = (rig.dir.path().join("old-journal"), rig.dir.path().join("old-audit"));
+    crate::rig::copy(&rig.journal(), &journal);
+    crate::rig::copy(&rig.audit(), &audit);
+    let mut session = rig.start(2, "[audit]\n");
+    rig.work(&mut session, 40);
+    rig.end(session);
+    for (old, new) in [(journal, rig.journal()), (audit, rig.audit())] {
+        std::fs::remove_dir_all(&new).unwrap();
+        std::fs::rename(old, new).unwrap();
+    }
+    rig.is_good();
+    assert!(matches!(start(&mut rig), Err(KeeperError::AnchorAhead { .. })));
+}
+
+#[test]
 fn every_third_checkpoint_is_anchored_and_always_the_first_and_the_last() {
     let mut rig = Rig::new();
     let anchor = rig.dir.path().join("anchor.jsonl");

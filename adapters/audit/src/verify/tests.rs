@@ -61,6 +61,24 @@ fn half_a_line_of_a_crash_is_no_damage_and_the_next_session_goes_on_behind_it() 
 }
 
 #[test]
+fn garbage_in_the_middle_hides_nothing_behind_it() {
+    let mut rig = Rig::new();
+    let mut session = rig.start(1, "[audit]\n");
+    rig.work(&mut session, 40);
+    rig.work(&mut session, 40);
+    rig.kill(session);
+    let mut lines = rig.lines();
+    for size in [0, 1, 8_191, 8_192, 8_193, 100_000] {
+        lines.insert(1, "x".repeat(size));
+        rig.write_lines(&lines);
+        assert!(rig.codes().contains(&code::CHECKPOINT_DAMAGED), "{size} bytes");
+        lines.remove(1);
+    }
+    rig.write_lines(&lines);
+    rig.is_good();
+}
+
+#[test]
 fn a_journal_that_nobody_signed_is_told_and_one_that_lost_its_signatures_is_damage() {
     let mut rig = Rig::two_sessions(20);
     std::fs::remove_dir_all(rig.audit()).unwrap();

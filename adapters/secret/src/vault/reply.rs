@@ -161,3 +161,54 @@ pub(super) fn login_body(role_id: &str, secret_id: &Secret) -> Zeroizing<Vec<u8>
     }
     body
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Answers of Vault's, to be damaged.
+    const ANSWERS: [&str; 4] = [
+        r#"{"errors":[]}"#,
+        r#"{"data":{"data":{"f":"canary"},"metadata":{"version":2,"deletion_time":"","destroyed":false}}}"#,
+        r#"{"data":{"data":null,"metadata":{"version":1,"deletion_time":"2026-11-02T09:00:00Z"}}}"#,
+        r#"{"auth":{"client_token":"canary","lease_duration":60,"renewable":true}}"#,
+    ];
+
+    fn read(body: &[u8]) -> Vec<String> {
+        let told = |error: SecretError| error.to_string();
+        let mut words = vec![told(missing("vault:a/data/b", body))];
+        words.extend(errors(body));
+        if let Ok(reply) = serde_json::from_slice::<KvReply>(body) {
+            let whole = reply.into_secret("vault:a/data/b", None);
+            words.extend(whole.err().map(told));
+        }
+        drop(serde_json::from_slice::<AuthReply>(body));
+        drop(serde_json::from_slice::<Lookup>(body));
+        words
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_an_error_without_a_secret_at_worst(
+            which in 0..ANSWERS.len(),
+            at in any::<prop::sample::Index>(),
+            byte in any::<u8>(),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let mut body = ANSWERS[which].as_bytes().to_vec();
+            let place = at.index(body.len());
+            body[place] = byte;
+            body.truncate(cut.index(body.len()) + 1);
+            for words in read(&body) {
+                prop_assert!(!words.contains("canary"), "{}", words);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_a_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(!read(&body).is_empty());
+        }
+    }
+}

@@ -187,17 +187,19 @@ fn every_word_of_a_breaker_is_part_of_its_hash() {
 
 #[test]
 fn every_word_of_positions_is_part_of_their_hash() {
-    let changes: [fn(&mut Positions); 11] = [
+    let changes: [fn(&mut Positions); 13] = [
         |_| {},
         |positions| positions.row_mut(0).position = 1,
         |positions| positions.row_mut(1).position = 1,
         |positions| positions.row_mut(0).since_ns = 1,
         |positions| positions.row_mut(0).working = 1,
+        |positions| positions.row_mut(0).working = 2,
         |positions| positions.row_mut(0).is_exiting = true,
         |positions| positions.lanes[0].is_busy = true,
         |positions| positions.lanes[1].is_busy = true,
         |positions| positions.lanes[0].not_before_ns = 1,
         |positions| positions.lanes[0].shift = 1,
+        |positions| positions.lanes[0].shift = 2,
         |positions| positions.lanes[0].hold_ns = 1,
     ];
     let hashes = changes.iter().map(|change| {

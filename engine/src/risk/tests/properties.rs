@@ -171,6 +171,19 @@ fn gross_twice(desk: &Desk) -> i128 {
     worst(desk, 0).1 + worst(desk, 2).1
 }
 
+fn limit_set(key: LimitKey, owner: u16, value: i64, number: u64) -> Event {
+    let mut event = session::command(CommandCode::LimitSet, u32::from(key.code()));
+    (event.instrument, event.price, event.quantity) = (owner, i64::from(owner), value);
+    (event.id, event.source) = (number, 1);
+    event
+}
+
+fn confirm(number: u64) -> Event {
+    let mut event = session::command(CommandCode::Confirm, 0);
+    (event.price, event.id, event.source) = (number.cast_signed(), 100, 2);
+    event
+}
+
 /// Does one thing; true when it was an approval.
 fn act(desk: &mut Desk, op: Op) -> bool {
     match op {
@@ -229,15 +242,10 @@ fn act(desk: &mut Desk, op: Op) -> bool {
             desk.breaker(scope, state, TripReason::Recovered, 0);
         }
         Op::LimitSet { key, owner, value, number } => {
-            let mut event = session::command(CommandCode::LimitSet, u32::from(key.code()));
-            (event.instrument, event.price, event.quantity) = (owner, i64::from(owner), value);
-            (event.id, event.source) = (number, 1);
-            desk.send(event, 0);
+            desk.send(limit_set(key, owner, value, number), 0);
         }
         Op::Confirm { number } => {
-            let mut event = session::command(CommandCode::Confirm, 0);
-            (event.price, event.id, event.source) = (number.cast_signed(), 100, 2);
-            desk.send(event, 0);
+            desk.send(confirm(number), 0);
         }
         Op::Enable { strategy } => {
             let event = session::command(CommandCode::StrategyEnable, strategy);

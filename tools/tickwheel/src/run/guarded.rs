@@ -33,7 +33,7 @@ const GUARD_WAIT_NS_MAX: u64 = 15_000_000_000;
 /// Pause between two looks at it.
 const PAUSE: Duration = Duration::from_millis(10);
 /// How long a guard may take until it watches.
-const START_WAIT_NS_MAX: u64 = 5_000_000_000;
+const START_WAIT_NS_MAX: u64 = 20_000_000_000;
 /// Acts that a start puts into the journal.
 const ACT_COUNT_MAX: usize = 2;
 /// Name of the local venue's key file in its directory.

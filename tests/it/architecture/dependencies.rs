@@ -69,7 +69,7 @@ const PRODUCT: &[(&str, &[&str], &str)] = &[
     ("mio", &["wire"], "one poll loop for every socket"),
     ("quanta", &["engine"], "the time stamp counter, calibrated"),
     ("ratatui", &["tickwheel"], "stat --watch"),
-    ("rcgen", &["venue", "wire", "alarm"], "the self-made CA of the local venue"),
+    ("rcgen", &["venue", "wire", "alarm", "secret"], "the self-made CA of the local venue"),
     ("ring", &["binance", "venue", "audit"], "HMAC and Ed25519 signatures; rustls has it too"),
     ("rust_decimal", &["engine", "config", "tickwheel"], "exact decimals at the edges"),
     ("rustix", &["journal", "engine", "wire", "secret", "tickwheel", "operator"], "system calls without unsafe of ours"),

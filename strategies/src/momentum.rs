@@ -179,10 +179,11 @@ impl Momentum {
         if view.time_ns < self.wait_until_ns {
             return;
         }
-        if self.held != 0
+        let closable = self.closable(view, &top);
+        if closable != 0
             && let Some(reason) = self.exit_reason(view.time_ns, &top)
         {
-            self.leave(view.time_ns, &top, reason, intents);
+            self.leave((view.time_ns, closable), &top, reason, intents);
             return;
         }
         let warm = self.config.warmup_ns <= view.time_ns.saturating_sub(self.live_since_ns);
@@ -207,11 +208,26 @@ impl Momentum {
         (along <= -self.exit).then_some(ExitReason::Opposite)
     }
 
-    fn leave(&mut self, now_ns: u64, top: &Top, reason: ExitReason, intents: &mut Intents) {
+    /// What of the position the venue would trade: whole lots, worth its smallest order. Fees that are kept from what
+    /// was bought leave less than that behind.
+    fn closable(&self, view: &View<'_>, top: &Top) -> i64 {
+        let held = self.held.saturating_abs();
+        let quantity = held - held % self.lot;
+        let Some(instrument) = view.instruments.get(self.config.instrument) else { return 0 };
+        let is_enough = instrument.notional_min <= instrument.notional(top.bid_price, quantity);
+        if is_enough { quantity } else { 0 }
+    }
+
+    fn leave(
+        &mut self,
+        (now_ns, quantity): (u64, i64),
+        top: &Top,
+        reason: ExitReason,
+        intents: &mut Intents,
+    ) {
         let side = if 0 < self.held { Side::Sell } else { Side::Buy };
         let mid_twice = top.bid_price.saturating_add(top.ask_price);
         let values = [self.signal(), i64::from(reason as u8), mid_twice];
-        let quantity = self.held.saturating_abs();
         self.take((side, quantity), now_ns, top, (signal::EXIT, values), intents);
     }
 

@@ -31,6 +31,8 @@ fn one_symbol(config: &mut config::Config) {
     config.instrument.retain(|instrument| instrument.symbol == "BTCUSDT");
     config.risk.instrument.retain(|limits| limits.symbol == "BTCUSDT");
     config.strategy.retain(|strategy| strategy.symbol() == "BTCUSDT");
+    let kept: Vec<String> = config.strategy.iter().map(|kept| kept.name().to_string()).collect();
+    config.risk.strategy.retain(|limits| kept.contains(&limits.name));
 }
 
 fn blow(what: &str, market: MarketConfig, stall_ns: u64) -> StormReport {

@@ -513,7 +513,8 @@ fn names_are_distinct_and_fit_for_machines() {
         let distinct: std::collections::BTreeSet<&&str> = names.iter().collect();
         assert_eq!(distinct.len(), names.len());
         for name in names {
-            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}");
+            let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+            assert!(name.bytes().all(fits), "{name}");
         }
     }
     assert_eq!(CounterId::from_name("fills"), Some(CounterId::Fills));

@@ -1,6 +1,8 @@
 //! The momentum taker: entries, exits, pace, caps, and that it comes back from its saved state.
 
 use engine::event::{Event, Kind, TimeInForce};
+use engine::instrument::InstrumentTable;
+use engine::money::Money;
 use proptest::prelude::*;
 use proptest::strategy::Strategy as Generator;
 
@@ -20,7 +22,10 @@ fn config() -> MomentumConfig {
 }
 
 fn desk_of(config: MomentumConfig) -> Desk {
-    let table = instruments(5);
+    desk_at(instruments(5), config)
+}
+
+fn desk_at(table: InstrumentTable, config: MomentumConfig) -> Desk {
     let mut desk = Desk::new(Box::new(Momentum::new(config, &table).unwrap()), table);
     desk.answer = Answer::Wait;
     desk
@@ -28,7 +33,10 @@ fn desk_of(config: MomentumConfig) -> Desk {
 
 /// Stands still long enough to be warm.
 fn warm(config: MomentumConfig) -> Desk {
-    let mut desk = desk_of(config);
+    warmed(desk_of(config))
+}
+
+fn warmed(mut desk: Desk) -> Desk {
     for _ in 0..20 {
         desk.book(9_995, 10_005);
         desk.pass(100 * MS);
@@ -153,6 +161,41 @@ fn what_an_exit_left_is_asked_for_again_after_the_cool_down() {
     desk.clock();
     let sent = intents(&desk);
     assert_eq!((sent.len(), sent[1].quantity), (2, 6));
+}
+
+#[test]
+fn less_than_a_lot_or_than_the_smallest_order_is_left_and_not_asked_for_again_and_again() {
+    // The venue keeps its fee from what was bought: 9 of 10 are held, one lot of 5 can be sold, 4 cannot.
+    for (notional_min, sold) in [(Money::ZERO, 5), (Money::ONE, 0)] {
+        let mut instrument = instruments(5).get(0).unwrap().clone();
+        (instrument.lot, instrument.notional_min) = (5, notional_min);
+        let table = InstrumentTable::new(vec![instrument]).unwrap();
+        let mut desk = warmed(desk_at(table, config()));
+        walk(&mut desk, 10_000, 20);
+        let id = desk.only(Side::Buy);
+        let price = desk.order(id).price;
+        desk.fill(id, 10);
+        desk.positions[0] = 9;
+        desk.forget();
+        desk.pass(2 * S);
+        lean(&mut desk, price - 200, 1);
+        let quantities =
+            |desk: &Desk| -> Vec<i64> { intents(desk).iter().map(|sent| sent.quantity).collect() };
+        if sold == 0 {
+            // 5 x 10^-3 at 100 are worth less than one.
+            assert_eq!(quantities(&desk), [0; 0]);
+            continue;
+        }
+        assert_eq!(quantities(&desk), [sold]);
+        let id = desk.only(Side::Sell);
+        desk.fill(id, sold);
+        desk.become_state(id, OrderState::Filled);
+        for _ in 0..100 {
+            desk.pass(S);
+            desk.clock();
+        }
+        assert_eq!(quantities(&desk), [sold], "4 are less than a lot");
+    }
 }
 
 #[test]

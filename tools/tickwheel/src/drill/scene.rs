@@ -153,6 +153,14 @@ impl Scene {
             }
         }
         staged.strategy = strategies;
+        // What is said of the strategies that it does not have.
+        staged.risk.strategy.clear();
+        if let Some(monitor) = &mut staged.monitor {
+            monitor.strategy.clear();
+        }
+        if let Some(control) = &mut staged.control {
+            control.hold.retain(|hold| hold.strategy.is_none());
+        }
         Ok(())
     }
 

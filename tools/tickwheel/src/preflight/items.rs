@@ -325,7 +325,7 @@ mod tests {
         check(&alarms(&config), false, &["neither a webhook nor mail"]);
         check(&secrets(&config), false, &["/etc/tickwheel/key.toml"]);
         config.wire.as_mut().unwrap().key_file = None;
-        check(&secrets(&config), false, &["no key"]);
+        check(&secrets(&config), false, &["neither secrets.key nor wire.key_file"]);
         config.secrets = Some(::config::secrets::SecretsSection {
             key: Some("systemd:venue".to_string()),
             ..Default::default()

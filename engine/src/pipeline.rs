@@ -244,8 +244,9 @@ impl Pipeline {
         edges.probe.begin(sequence);
         self.run_cascade(&event, edges.probe);
         let is_hash_due = self.inbound_count & (self.state_hash_interval - 1) == 0;
-        // Before the first session a replay has no pipeline yet that could decide the same.
-        if is_hash_due && self.oms.session() != 0 {
+        // Before the first session a replay has no pipeline yet that could decide the same; in the manifest of a later
+        // one it still has that of the session before, whose configuration may be another.
+        if is_hash_due && self.oms.session() != 0 && !manifest::is_part(&event) {
             self.push_state_hash(sequence);
         }
         let outcome = self.record(sequence, edges.recorder);

@@ -67,6 +67,13 @@ impl Manifest {
     }
 }
 
+/// Whether an event belongs to a manifest, its session start excepted.
+pub fn is_part(event: &Event) -> bool {
+    let topics = [TextTopic::Config, TextTopic::Build, TextTopic::Input];
+    event.kind == Kind::INSTRUMENT
+        || (event.kind == Kind::TEXT && topics.iter().any(|topic| *topic as u16 == event.code))
+}
+
 /// Collects a manifest from the records as they come.
 #[derive(Debug, Default)]
 pub struct Collector {

@@ -1,4 +1,4 @@
-//! The spine of Tickwheel: one pinned thread moves 64-byte events through seven stages.
+//! The spine of Tickwheel: one pinned thread moves 64-byte events through nine stages.
 //!
 //! Same events in, same state, same bytes out: nothing in here reads a clock, a random number or the
 //! order of a hash map, except the edges named `clock`, `host` and `stats`.

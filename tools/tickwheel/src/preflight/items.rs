@@ -256,6 +256,8 @@ fn alarms(config: &Config) -> Item {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::super::history::History;
     use super::*;
 
@@ -326,11 +328,18 @@ mod tests {
         check(&secrets(&config), false, &["/etc/tickwheel/key.toml"]);
         config.wire.as_mut().unwrap().key_file = None;
         check(&secrets(&config), false, &["neither secrets.key nor wire.key_file"]);
-        config.secrets = Some(::config::secrets::SecretsSection {
-            key: Some("systemd:venue".to_string()),
+        let named = |key: String| ::config::secrets::SecretsSection {
+            key: Some(key),
             ..Default::default()
-        });
-        check(&secrets(&config), true, &["provider systemd"]);
+        };
+        config.secrets = Some(named("systemd:venue".to_string()));
+        check(&secrets(&config), false, &["systemd:venue", "LoadCredential"]);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("venue.toml");
+        std::fs::write(&path, "api_key = \"k\"\nsecret = \"s\"\n").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        config.secrets = Some(named(format!("file:{}", path.display())));
+        check(&secrets(&config), true, &["the key is in file:", "venue.toml"]);
         config.secrets.as_mut().unwrap().key = Some("env:KEY".to_string());
         check(&secrets(&config), false, &["environment"]);
     }

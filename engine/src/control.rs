@@ -6,7 +6,7 @@
 //!   feed  --book state-->   reconcile --lock-->   strategy --strategy state-+  --intent (OPERATOR)--> risk
 //!                                                                           +--answer, alert--> journal
 //! ```
-//! What a breaker does is drawn in [`breaker`], how a kill goes on in [`kill`], what trips in [`watch`].
+//! What a breaker does is drawn in `breaker`, how a kill goes on in `kill`, what trips in `watch`.
 //!
 //! **Invariant:** a scope that is killed stays so until `Rearm`: no time, no restart, no strategy lifts it.
 //!

@@ -6,7 +6,7 @@
 //!   session.json (where, whose) ---------+       ^                     |
 //!                                                +--- it came back ----+--> guard.log, alarms/guard.jsonl
 //! ```
-//! [`watch`] and [`cancel`] are machines without clocks and sockets; [`line`](crate::line) speaks to the venue,
+//! [`watch`] and [`cancel`] are machines without clocks and sockets; [`mod@line`] speaks to the venue,
 //! [`patrol`] is the loop.
 //!
 //! **Invariant:** an engine that ended in order, or that works again, is left alone.

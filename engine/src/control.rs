@@ -42,9 +42,11 @@ use crate::market::Market;
 use crate::ring::Emitter;
 use crate::state::mix;
 
+pub use kill::RULES_TOO_LARGE;
 pub use settings::{
     Action, COUNT_MAX, Chunk, ControlConfig, HoldLimits, KillTimes, Trigger, Triggers,
 };
+pub use watch::{LIMIT_HOLD_TIME, RULE_REPEATED_EXECUTION};
 
 use breaker::Breakers;
 use command::{Desk, WAITING_COUNT_MAX};

@@ -28,7 +28,7 @@ pub mod replay;
 #[cfg(test)]
 mod tests;
 
-use crate::control::{Chunk, Control, ControlConfig};
+use crate::control::{self, Chunk, Control, ControlConfig};
 use crate::event::{Event, Kind, Mode, flags};
 use crate::feed::{Feed, FeedConfig};
 use crate::gateway::{Gateway, Outlet};
@@ -39,7 +39,7 @@ use crate::monitor::{Monitor, MonitorConfig};
 use crate::oms::{Oms, OmsConfig, OmsTimes};
 use crate::reconcile::{Reconcile, ReconcileConfig};
 use crate::ring::{Emitter, Ring};
-use crate::risk::{Gate, LimitKey, Limits, UNLIMITED};
+use crate::risk::{Gate, LimitKey, Limits, Rule, UNLIMITED};
 use crate::state::{LoadError, Loader, STATE_VERSION, Saver, State, mix, mix_event};
 use crate::strategy::{Host, Strategy};
 
@@ -110,6 +110,14 @@ pub struct Edges<'a, R, O, P> {
 }
 
 const NS_PER_MS: u64 = 1_000_000;
+/// Stages do not know each other: what control knows of the gate's codes is checked here, where both are seen.
+const _: () = {
+    assert!(control::RULE_REPEATED_EXECUTION == Rule::RepeatedExecution as u16);
+    assert!(control::LIMIT_HOLD_TIME == LimitKey::HoldTime as u16);
+    assert!(control::RULES_TOO_LARGE[0] == Rule::OrderQuantity as u16);
+    assert!(control::RULES_TOO_LARGE[1] == Rule::OrderNotional as u16);
+};
+
 const STAGE_COUNT: usize = 9;
 
 // Bits of the stages in `LISTENERS`, and their cursors' indices, in the order of the flow.

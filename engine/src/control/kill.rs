@@ -23,7 +23,7 @@ use super::positions::{SHIFT_MAX, closing_price, closing_quantity};
 use super::{ALERT_KILL_LATE, CLOSE_TAG, Control};
 
 /// Rules of the gate that say that an order is too large.
-const RULES_TOO_LARGE: [u16; 2] = [114, 115];
+pub const RULES_TOO_LARGE: [u16; 2] = [114, 115];
 
 impl Control {
     /// Starts a kill on a breaker that was just set to killed.

@@ -31,13 +31,12 @@ use super::settings::{Trigger, Triggers};
 use super::window::Window;
 use super::{ALERT_HOLD_TIME, Control};
 
-/// Codes of the gate's rules in `tag` of `RISK_STATE` and `code` of `ALERT`.
 /// `code` of `LIMIT`: how long a position of an instrument may be held, ms.
-const LIMIT_HOLD_TIME: u16 = 38;
+pub const LIMIT_HOLD_TIME: u16 = 38;
 const RULE_LOSS_DAILY: u32 = 124;
 const RULE_DRAWDOWN: u32 = 125;
 /// `code` of `ALERT` with which the gate tells that it disabled a strategy that traded too often.
-pub(super) const RULE_REPEATED_EXECUTION: u16 = 136;
+pub const RULE_REPEATED_EXECUTION: u16 = 136;
 /// First and last `code` of the post-trade monitor's alerts.
 const METRICS: [u16; 2] = [301, 399];
 /// `tag` of an `ALERT`: the limit is reached.

@@ -31,6 +31,7 @@ pub mod ceilings;
 mod change;
 mod exposure;
 mod judge;
+mod lane;
 mod life;
 pub mod limit_key;
 pub mod limits;
@@ -55,10 +56,12 @@ use crate::money::Money;
 use crate::ring::Emitter;
 use crate::state::mix;
 
+use account::Calm;
 use breaker::Breakers;
 use change::Changes;
 use exposure::{Reservation, mark_twice};
 use judge::{Refusal, Wanted};
+use lane::Lanes;
 use multiple::Multiple;
 use orders::{Change, NoRoom, Order, Orders};
 use rate::RateWindow;
@@ -174,6 +177,9 @@ pub struct Gate {
     has_row_limits: bool,
     /// Tick and lot by instrument.
     steps: Box<[[Multiple; 2]]>,
+    /// Most that an instrument may be worth as a share of the capital, by instrument.
+    shares: Box<[Money]>,
+    lanes: Lanes,
     orders: Orders,
     rate: RateWindow,
     /// New orders, changes and cancels.
@@ -193,8 +199,12 @@ pub struct Gate {
     equity_peak: Money,
     /// Equity at the start of the day.
     equity_baseline: Money,
+    /// Equities at which the limits of the account need no look.
+    calm: Calm,
     /// Number of the trading day; `None` before the first event.
     day: Option<u64>,
+    /// End of that day, ns; 0 when nobody has looked yet.
+    day_until_ns: u64,
     /// One bit a venue, by its number: no new orders, no changes there.
     locked_venues: u32,
     refused_counts: [u64; RULE_COUNT],
@@ -264,6 +274,8 @@ impl Gate {
             sheet: Sheet::new(&instruments),
             has_row_limits: rows.iter().any(|row| row.is_limited),
             steps: instruments.iter().map(|(_, own)| steps(own)).collect(),
+            shares: vec![Money::MAX; count].into_boxed_slice(),
+            lanes: Lanes::new(count, strategy_count),
             orders: Orders::new(orders_max, count),
             rate: RateWindow::new(rate_count_max, rate_window_ns),
             messages: RateWindow::new(message_count, controls.message_rate_window_ns),
@@ -281,7 +293,9 @@ impl Gate {
             equity: Money::ZERO,
             equity_peak: Money::ZERO,
             equity_baseline: Money::ZERO,
+            calm: Calm::NEVER,
             day: None,
+            day_until_ns: 0,
             locked_venues: 0,
             refused_counts: [0; RULE_COUNT],
             dropped_count: 0,
@@ -294,12 +308,16 @@ impl Gate {
     #[inline]
     pub fn apply(&mut self, event: &Event, market: &Market, out: &mut Emitter<'_>) {
         match event.kind {
-            Kind::INTENT | Kind::INTENT_REPLACE => self.intent(event, market, out),
+            Kind::INTENT | Kind::INTENT_REPLACE => return self.intent(event, market, out),
+            Kind::ORDER => return self.order(event, out),
             Kind::INTENT_CANCEL => {
                 self.messages.push(event.time_ns);
                 out.emit_as(Kind::APPROVED_CANCEL, event);
+                return;
             }
-            Kind::ORDER => self.order(event, out),
+            _ => self.lanes.close(),
+        }
+        match event.kind {
             Kind::FILL => self.fill(event, market, out),
             Kind::FEE => self.fee(event, market, out),
             Kind::COMMAND => self.command(event, market, out),
@@ -316,7 +334,7 @@ impl Gate {
         for (instrument, window) in (0..).zip(&mut self.windows) {
             let mid_twice = market.get(instrument).and_then(exposure::mid_twice);
             if let Some(mid_twice) = mid_twice {
-                window.see(event.time_ns, mid_twice);
+                window.see(event.time_ns, i128::from(mid_twice));
             }
         }
         self.advance(event.time_ns, market);
@@ -326,6 +344,16 @@ impl Gate {
     }
 
     fn intent(&mut self, event: &Event, market: &Market, out: &mut Emitter<'_>) {
+        if self.batch.inbound != out.inbound() {
+            self.batch = Batch { inbound: out.inbound(), notional: Money::ZERO };
+        }
+        if !self.by_lane(event, market, out) {
+            self.by_rules(event, market, out);
+        }
+    }
+
+    /// Judges rule by rule.
+    fn by_rules(&mut self, event: &Event, market: &Market, out: &mut Emitter<'_>) {
         let own = market.get(event.instrument);
         self.sheet.see(event.instrument, mark_twice(own));
         self.advance(event.time_ns, market);
@@ -333,9 +361,14 @@ impl Gate {
         let seen = self.look(event, market, out);
         let kept = match self.judge(event, own, &seen) {
             Ok(wanted) if event.kind == Kind::INTENT_REPLACE => {
+                self.lanes.close();
                 self.approve_change(event, &wanted, out)
             }
-            Ok(wanted) => self.approve_order(event, &wanted, out),
+            Ok(wanted) => {
+                let kept = self.approve_order(event, &wanted, out);
+                self.open_lane(event);
+                kept
+            }
             Err(refusal) => {
                 self.refuse(event, refusal, out);
                 Ok(())
@@ -499,7 +532,7 @@ impl Gate {
             working_buy_notional: Money(entry.working_notional[0]),
             working_sell_notional: Money(entry.working_notional[1]),
             cash: entry.cash,
-            mark_twice: Some(judge::clamped(entry.mark_twice)).filter(|mark| *mark != 0),
+            mark_twice: Some(entry.mark_twice).filter(|mark| *mark != 0),
             gross: entry.worth_now().gross(),
         })
     }
@@ -535,7 +568,7 @@ impl Gate {
         for entry in self.sheet.entries() {
             hash = mix_wide(hash, entry.position);
             hash = mix_wide(hash, entry.cash.0);
-            hash = mix_wide(hash, entry.mark_twice);
+            hash = mix_wide(hash, i128::from(entry.mark_twice));
             for (quantity, notional) in entry.working.iter().zip(entry.working_notional) {
                 hash = mix_wide(hash, *quantity);
                 hash = mix_wide(hash, notional);

@@ -17,6 +17,25 @@ use super::rule::Rule;
 use super::usage::Of;
 use super::{Daily, Gate, RiskState};
 
+/// Equities at which nothing is to be told and nothing to be done.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Calm {
+    /// Above this.
+    above: Money,
+    /// Up to this, included.
+    up_to: Money,
+}
+
+impl Calm {
+    /// Somebody must look.
+    pub(super) const NEVER: Calm = Calm { above: Money::MAX, up_to: Money(i128::MIN) };
+
+    #[inline(always)]
+    fn holds(self, equity: Money) -> bool {
+        self.above < equity && equity <= self.up_to
+    }
+}
+
 /// `tag` of the alert that a strategy is latched off: all of its limit is used.
 const LATCHED_PERCENT: u32 = 100;
 
@@ -26,17 +45,45 @@ impl Gate {
     pub(super) fn advance(&mut self, time_ns: u64, market: &Market) {
         self.sheet.refresh(|instrument| mark_twice(market.get(instrument)));
         self.equity = self.sheet.equity();
+        self.valued(time_ns, market);
+    }
+
+    /// The same without working out what instruments are worth; `None` when that must be done.
+    #[inline(always)]
+    pub(super) fn advance_near(&mut self, time_ns: u64, market: &Market) -> Option<()> {
+        let equity = self.sheet.equity_near(|instrument| mark_twice(market.get(instrument)))?;
+        self.equity = Money(equity);
+        self.valued(time_ns, market);
+        Some(())
+    }
+
+    #[inline(always)]
+    fn valued(&mut self, time_ns: u64, market: &Market) {
+        if self.day_until_ns <= time_ns {
+            self.look_at_day(time_ns, market);
+        }
+        if self.equity_peak < self.equity {
+            self.equity_peak = self.equity;
+            self.calm = Calm::NEVER;
+        }
+    }
+
+    /// Begins a new day, unless time has only run backwards.
+    #[cold]
+    fn look_at_day(&mut self, time_ns: u64, market: &Market) {
         let start_ns = self.limits.account.as_ref().map_or(0, |account| account.day_start_ns_utc);
         let day = time_ns.checked_sub(start_ns).map_or(0, |since_ns| since_ns / DAY_NS + 1);
         if self.day.is_none_or(|today| today < day) {
             self.begin_day(day, market);
         }
-        self.equity_peak = self.equity_peak.max(self.equity);
+        let today = self.day.unwrap_or(0);
+        self.day_until_ns = today.saturating_mul(DAY_NS).saturating_add(start_ns);
     }
 
-    #[cold]
     fn begin_day(&mut self, day: u64, market: &Market) {
         self.day = Some(day);
+        self.calm = Calm::NEVER;
+        self.lanes.close();
         self.equity_baseline = self.equity;
         self.daily = Daily::default();
         for row in 0..self.rows.len() {
@@ -77,6 +124,7 @@ impl Gate {
             return;
         }
         self.rows[row].latch = Some(why.rule);
+        self.lanes.close();
         let mut event = Event::new(Kind::ALERT);
         event.code = why.rule.code();
         event.source = u16::try_from(row).unwrap_or(NO_STRATEGY);
@@ -134,8 +182,29 @@ impl Gate {
     }
 
     /// Compares equity with the limits of the account. The gate only ever becomes stricter here.
-    #[inline]
+    #[inline(always)]
     pub(super) fn watch(&mut self, out: &mut Emitter<'_>) {
+        if !self.calm.holds(self.equity) {
+            self.watch_closely(out);
+            self.calm = self.calm_now();
+        }
+    }
+
+    /// Between which equities nothing happens, as long as peak, baseline, limits and thresholds stay.
+    fn calm_now(&self) -> Calm {
+        let Some(account) = &self.limits.account else { return Calm::NEVER };
+        let (peak, baseline) = (self.equity_peak, self.equity_baseline);
+        let above = peak.minus(account.drawdown_max).max(baseline.minus(account.loss_daily_max));
+        let mut calm = Calm { above, up_to: Money::MAX };
+        for (of, from) in [(Of::LossDaily, baseline), (Of::Drawdown, peak)] {
+            let (rise_at, fall_below) = self.usage.account(of).bounds();
+            calm.above = calm.above.max(from.minus(Money(rise_at)));
+            calm.up_to = calm.up_to.min(from.minus(Money(fall_below)));
+        }
+        calm
+    }
+
+    fn watch_closely(&mut self, out: &mut Emitter<'_>) {
         if self.usage.is_on() {
             let (peak, baseline) = (self.equity_peak, self.equity_baseline);
             self.usage.see(Of::LossDaily, baseline.minus(self.equity).0, out);
@@ -167,6 +236,7 @@ impl Gate {
     fn tighten(&mut self, state: RiskState, breach: Refusal, out: &mut Emitter<'_>) {
         if self.state < state {
             self.state = state;
+            self.lanes.close();
             self.tell_state(u32::from(breach.rule.code()), breach.measured, breach.limit, out);
         }
     }
@@ -251,6 +321,7 @@ impl Gate {
         self.advance(event.time_ns, market);
         if by == CommandCode::Rearm && event.quantity == 1 {
             self.equity_peak = self.equity;
+            self.calm = Calm::NEVER;
         }
         self.drawdown_latched = false;
         if self.state != RiskState::Active {
@@ -262,6 +333,11 @@ impl Gate {
 
     /// Takes over limits that were changed.
     pub(super) fn limits_changed(&mut self) {
+        self.calm = Calm::NEVER;
+        self.lanes.close();
+        for (index, share) in self.shares.iter_mut().enumerate() {
+            *share = self.limits.controls.share_max(index);
+        }
         let count = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
         let controls = &self.limits.controls;
         self.messages.set_count_max(count(controls.limits.get(LimitKey::MessageRate)));

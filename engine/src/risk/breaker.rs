@@ -54,6 +54,12 @@ impl Breakers {
         }
     }
 
+    /// Whether every scope is normal.
+    #[inline(always)]
+    pub(super) fn are_normal(&self) -> bool {
+        self.tripped_count == 0
+    }
+
     /// The strictest state of every scope that an order of this venue, strategy and instrument is in.
     #[inline]
     pub(super) fn strictest(&self, venue: Venue, source: u16, instrument: u16) -> BreakerState {

@@ -46,6 +46,18 @@ impl Hours {
         self.days & (1 << weekday) != 0 && !is_holiday
     }
 
+    /// Until when it may be traded from that time on, at least; `None` when it may not.
+    #[cold]
+    pub(super) fn open_until(&self, time_ns: u64) -> Option<u64> {
+        if !self.is_open(time_ns) {
+            return None;
+        }
+        let (day_ns, of_day_ns) = (time_ns - time_ns % DAY_NS, time_ns % DAY_NS);
+        let borders_ns = [self.from_ns, self.to_ns, DAY_NS];
+        let next_ns = borders_ns.into_iter().filter(|border_ns| of_day_ns < *border_ns).min()?;
+        day_ns.checked_add(next_ns)
+    }
+
     /// Whether the instrument may be traded at that time.
     #[inline]
     pub fn is_open(&self, time_ns: u64) -> bool {

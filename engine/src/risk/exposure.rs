@@ -13,7 +13,7 @@ use crate::money::{MONEY_SCALE, Money};
 
 /// Most that the notional of one order counts for. Far above every ceiling, and so far below the end
 /// of `i128` that the sum over all order slots cannot reach it: what is reserved can be released exactly.
-const ORDER_NOTIONAL_CAP: i128 = i128::MAX >> 32;
+pub(super) const ORDER_NOTIONAL_CAP: i128 = i128::MAX >> 32;
 
 /// Largest worth that counts as known. A sum over all instruments cannot leave 128 bits, so that an entry
 /// can be taken out of it again exactly; far above every limit.
@@ -37,6 +37,12 @@ pub(super) struct Worth {
     twice: i128,
     /// Worth of each side if every working order of it fills; [`Money::MAX`] when nobody can tell.
     pub(super) sides: [Money; 2],
+}
+
+/// A product of two 64-bit numbers, which cannot leave 128 bits.
+#[inline(always)]
+pub(super) fn wide(one: i64, other: i64) -> i128 {
+    i128::from(one).wrapping_mul(i128::from(other))
 }
 
 /// Twice a position that nobody can value.
@@ -73,15 +79,21 @@ pub(super) struct Entry {
     /// What was paid (below zero) and received, fees included.
     pub(super) cash: Money,
     /// Twice the last known mark; 0 when none was ever known.
-    pub(super) mark_twice: i128,
+    pub(super) mark_twice: i64,
+    /// Twice the lowest mark that is near the last [`Entry::anchor`], and how far above it marks still are.
+    near_twice: (i64, u64),
     /// As of the last time that somebody asked.
     pub(super) worth: Worth,
     /// Whether the numbers changed since.
     pub(super) is_changed: bool,
+    /// Whether it can gain or lose value, or will when a working order fills.
+    is_active: bool,
+    /// The position, where it has 64 bits and no price of 64 bits makes its worth unknown; or nothing.
+    narrow_position: Option<i64>,
 }
 
 /// Rounds half of `twice` up.
-#[inline]
+#[inline(always)]
 fn half_up(twice: i128) -> i128 {
     (twice >> 1) + (twice & 1)
 }
@@ -97,35 +109,67 @@ impl Entry {
             working_notional: [0; 2],
             cash: Money::ZERO,
             mark_twice: 0,
+            near_twice: NOWHERE,
             worth: Worth::NOTHING,
             is_changed: false,
+            is_active: false,
+            narrow_position: Some(0),
         }
     }
 
     /// Whether it can gain or lose value, or will when a working order fills.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_active(&self) -> bool {
-        self.position != 0 || self.working[0] != 0 || self.working[1] != 0
+        self.is_active
+    }
+
+    #[inline]
+    fn numbers_changed(&mut self) {
+        self.is_changed = true;
+        self.is_active = self.position | self.working[0] | self.working[1] != 0;
+    }
+
+    /// Another position.
+    pub(super) fn set_position(&mut self, position: i128) {
+        self.position = position;
+        let is_narrow = i128::from(self.unit) <= WORTH_CAP >> 63;
+        self.narrow_position = i64::try_from(position).ok().filter(|_| is_narrow);
+        self.numbers_changed();
+    }
+
+    /// Without any working order.
+    pub(super) fn clear_working(&mut self) {
+        (self.working, self.working_notional) = ([0; 2], [0; 2]);
+        self.numbers_changed();
     }
 
     /// Value of a product of price and quantity; `None` beyond the range of money.
-    #[inline]
-    pub(super) fn value(&self, price: i128, quantity: i128) -> Option<i128> {
+    #[inline(always)]
+    pub(super) fn value(&self, price: i64, quantity: i128) -> Option<i128> {
         // Nearly always everything fits 64 bits, where a product costs one instruction.
-        if let (Ok(price), Ok(quantity)) = (i64::try_from(price), i64::try_from(quantity)) {
-            let product = i128::from(price) * i128::from(quantity);
-            if let Ok(product) = i64::try_from(product) {
-                return Some(i128::from(product) * i128::from(self.unit));
-            }
-            return product.checked_mul(i128::from(self.unit));
+        if let Ok(narrow) = i64::try_from(quantity)
+            && let Some(value) = self.product(price, narrow)
+        {
+            return Some(value);
         }
-        price.checked_mul(quantity)?.checked_mul(i128::from(self.unit))
+        self.value_wide(price, quantity)
+    }
+
+    #[cold]
+    fn value_wide(&self, price: i64, quantity: i128) -> Option<i128> {
+        i128::from(price).checked_mul(quantity)?.checked_mul(i128::from(self.unit))
+    }
+
+    /// The same of a quantity of 64 bits; `None` when the product leaves them.
+    #[inline(always)]
+    pub(super) fn product(&self, price: i64, quantity: i64) -> Option<i128> {
+        price.checked_mul(quantity).map(|product| wide(product, self.unit))
     }
 
     /// Notional of an order for a reservation: zero or more, capped.
     #[inline]
     pub(super) fn order_notional(&self, price: i64, quantity: i64) -> i128 {
-        match self.value(i128::from(price), i128::from(quantity)) {
+        match self.value(price, i128::from(quantity)) {
             Some(value) => value.clamp(0, ORDER_NOTIONAL_CAP),
             None => ORDER_NOTIONAL_CAP,
         }
@@ -137,9 +181,10 @@ impl Entry {
     pub(super) fn reach(&self, side: Side, change: i128) -> i128 {
         let toward = match side {
             Side::Buy => self.position,
-            Side::Sell => self.position.saturating_neg(),
+            Side::Sell => -self.position,
         };
-        toward.saturating_add(self.working[side.index()]).saturating_add(change)
+        // Each of them a sum of 64-bit numbers, of which no engine sees enough to leave 128 bits.
+        toward + self.working[side.index()] + change
     }
 
     /// Worth of [`Entry::reach`]: everything at the mark, or the position at the mark and the orders
@@ -195,16 +240,17 @@ impl Entry {
     #[inline]
     pub(super) fn reserve(&mut self, side: Side, before: Reservation, after: Reservation) {
         let index = side.index();
-        self.working[index] += i128::from(after.quantity) - i128::from(before.quantity);
+        // Both are zero or more.
+        self.working[index] += i128::from(after.quantity - before.quantity);
         self.working_notional[index] += after.notional - before.notional;
-        self.is_changed = true;
+        self.numbers_changed();
         debug_assert!(0 <= self.working[index]);
         debug_assert!(0 <= self.working_notional[index]);
     }
 
     /// A mark that is known; 0 says nothing.
     #[inline]
-    pub(super) fn see(&mut self, mark_twice: i128) {
+    pub(super) fn see(&mut self, mark_twice: i64) {
         if mark_twice != 0 && self.mark_twice != mark_twice {
             self.mark_twice = mark_twice;
             self.is_changed = true;
@@ -215,27 +261,109 @@ impl Entry {
     #[inline]
     pub(super) fn see_price(&mut self, price: i64) {
         if self.mark_twice == 0 && 0 < price {
-            self.mark_twice = 2 * i128::from(price);
+            self.mark_twice = price.saturating_mul(2);
             self.is_changed = true;
         }
     }
 }
 
-/// Twice the mid, or twice the last trade, or 0 when neither is known; computed wide, because a broken
-/// feed must not wrap it.
+/// No mark is near; zero is none.
+const NOWHERE: (i64, u64) = (1, 0);
+
+/// A mark is near another when it is off by no more than this part (a shift) of it.
+const NEAR_SHIFT: u32 = 10;
+
+/// Two marks near the same anchor are off each other by no more than this part.
+const DRIFT_SHIFT: u32 = NEAR_SHIFT - 2;
+
+/// More than all rounding of a sum over all instruments, of which there are 1,024 at most.
+const ROUNDING_MAX: i128 = 4_096;
+
+/// How much a sum of the worths of instruments is off at most when every mark is near its anchor, as it was when
+/// the sum was made; `gross` is that sum.
+///
+/// A side is worth the larger of its reach at the mark and of its position at the mark with its orders at their
+/// own prices. The first moves by the part of itself that the mark moves by. The second moves by that part of
+/// the position's value, which is no more than the worth of the side that the position is on. So no instrument
+/// moves by more than that part of its own worth. The same holds for the values of the positions.
 #[inline]
-pub(super) fn mark_twice(market: Option<&InstrumentMarket>) -> i128 {
-    let Some(market) = market else { return 0 };
-    match mid_twice(market) {
-        Some(mid_twice) => mid_twice,
-        None => (2 * i128::from(market.trade_price)).max(0),
+pub(super) fn drift(gross: i128) -> i128 {
+    (gross >> DRIFT_SHIFT) + ROUNDING_MAX
+}
+
+impl Entry {
+    /// Remembers the mark as the one that later ones must be near.
+    pub(super) fn anchor(&mut self) {
+        let width = self.mark_twice >> NEAR_SHIFT;
+        self.near_twice = (self.mark_twice - width, width.unsigned_abs() * 2);
+    }
+
+    /// Whether the mark is near its anchor; never without one.
+    #[inline(always)]
+    pub(super) fn is_near_anchor(&self) -> bool {
+        let (lowest, width) = self.near_twice;
+        self.mark_twice.wrapping_sub(lowest).cast_unsigned() <= width
+    }
+
+    /// Takes over a mark. Value of the position at it as [`Worth::value`] tells it; `None` when the mark is not near
+    /// its anchor, or the long way must be gone.
+    #[inline(always)]
+    pub(super) fn value_near(&mut self, mark_twice: i64) -> Option<i128> {
+        self.see(mark_twice);
+        let position = self.narrow_position?;
+        if !self.is_near_anchor() {
+            return None;
+        }
+        self.product(self.mark_twice, position).map(|twice| twice >> 1)
+    }
+
+    /// Most that an order more of that quantity and notional can add to what the instrument is worth, now and
+    /// as long as the mark stays near its anchor; `None` when nobody can tell within 64 bits.
+    #[inline(always)]
+    pub(super) fn most(&self, side: Side, quantity: i64, notional: i128) -> Option<i128> {
+        let at_mark = half_up(self.product(self.mark_twice, quantity)?);
+        let mut most = at_mark.max(notional) + 2;
+        if self.reach(side, 0) <= 0 {
+            // Orders that a position on the other side covers count for nothing, all of them or none.
+            most += self.working_notional[side.index()];
+        }
+        Some(most + (most >> DRIFT_SHIFT))
+    }
+
+    /// Adds what is held back for a new order.
+    #[inline(always)]
+    pub(super) fn reserve_new(&mut self, side: Side, quantity: i64, notional: i128) {
+        self.working[side.index()] += i128::from(quantity);
+        self.working_notional[side.index()] += notional;
+        (self.is_changed, self.is_active) = (true, true);
+    }
+
+    /// Units of money per price unit and quantity unit.
+    pub(super) fn unit(&self) -> i64 {
+        self.unit
     }
 }
 
-/// Twice the mid of a sound top of book; `None` unless it is above zero.
-#[inline]
-pub(super) fn mid_twice(market: &InstrumentMarket) -> Option<i128> {
+/// Twice the mid, or twice the last trade, or 0 when neither is known.
+#[inline(always)]
+pub(super) fn mark_twice(market: Option<&InstrumentMarket>) -> i64 {
+    let Some(market) = market else { return 0 };
+    match mid_twice(market) {
+        Some(mid_twice) => mid_twice,
+        None => trade_twice(market),
+    }
+}
+
+#[cold]
+fn trade_twice(market: &InstrumentMarket) -> i64 {
+    market.trade_price.saturating_mul(2).max(0)
+}
+
+/// Twice the mid of a sound top of book; `None` unless it is above zero. What has no 64 bits is told as the most
+/// that has: a broken feed must not wrap it, and nothing is bought at such a price.
+#[inline(always)]
+pub(super) fn mid_twice(market: &InstrumentMarket) -> Option<i64> {
     let top = &market.top;
-    let mid_twice = i128::from(top.bid_price) + i128::from(top.ask_price);
-    Some(mid_twice).filter(|mid_twice| top.is_sound() && 0 < *mid_twice)
+    let mid_twice = top.bid_price.saturating_add(top.ask_price);
+    if top.is_sound() && 0 < mid_twice { Some(mid_twice) } else { None }
 }

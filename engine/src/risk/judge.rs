@@ -107,9 +107,6 @@ impl Gate {
     /// Looks up what the rules need and what only a change of the gate can tell.
     #[inline]
     pub(super) fn look(&mut self, event: &Event, market: &Market, out: &mut Emitter<'_>) -> Seen {
-        if self.batch.inbound != out.inbound() {
-            self.batch = super::Batch { inbound: out.inbound(), notional: Money::ZERO };
-        }
         if self.has_row_limits {
             let row = self.row(event.source);
             self.refresh_row(row, market);
@@ -117,7 +114,8 @@ impl Gate {
         }
         let mid_twice = market.get(event.instrument).and_then(mid_twice);
         let window = self.windows.get_mut(usize::from(event.instrument));
-        let span = window.zip(mid_twice).map(|(window, mid)| window.see(event.time_ns, mid));
+        let span =
+            window.zip(mid_twice).map(|(window, mid)| window.see(event.time_ns, i128::from(mid)));
         let own_match = if self.limits.controls.self_match {
             self.orders.own_match(event.instrument, event.side(), event.price)
         } else {

@@ -72,10 +72,17 @@ impl Gate {
             follow(order, event, state);
             let order = *order;
             let after = self.held(&order);
+            if before.quantity < after.quantity || before.notional < after.notional {
+                self.lanes.close();
+            }
             self.hold(&order, before, after);
             return;
         }
         let approved = self.orders.take_unbound(event.cause);
+        let before = match &approved {
+            Some(order) => self.held(order),
+            None => Reservation::default(),
+        };
         if let Some(order) = &approved {
             self.let_go(order);
         }
@@ -91,6 +98,9 @@ impl Gate {
         if self.orders.insert(order).is_err() {
             self.halt_without_room(out);
             return;
+        }
+        if self.held(&order) != before {
+            self.lanes.close();
         }
         self.take_in(&order);
     }

@@ -317,6 +317,19 @@ fn table(limits: &LimitTable, owner: LimitOwner) -> Result<(), Wrong> {
     Ok(())
 }
 
+impl Controls {
+    /// Most that one instrument may be worth as a share of the capital.
+    pub(super) fn share_max(&self, index: usize) -> Money {
+        let own = self.instruments.get(index);
+        let limit_bps = own.map_or(UNLIMITED, |own| own.limits.get(LimitKey::ExposureShare));
+        let (Some(capital), true) = (self.capital, limit_bps != UNLIMITED) else {
+            return Money::MAX;
+        };
+        // Capital is at most 10^21, so this stays far within 128 bits.
+        Money(capital.0 * i128::from(limit_bps.min(10_000_000)) / 10_000)
+    }
+}
+
 impl Limits {
     /// Limits that refuse everything: nothing is configured.
     pub fn none() -> Limits {

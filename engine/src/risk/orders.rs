@@ -153,6 +153,13 @@ impl Orders {
         }
     }
 
+    /// Whether an order of `side` at `price` may trade with an own one.
+    #[inline(always)]
+    pub(super) fn may_match(&self, instrument: u16, side: Side, price: i64) -> bool {
+        let bounds = self.bounds.get(usize::from(instrument));
+        bounds.is_some_and(|bounds| crosses(side, price, bounds[side.opposite().index()]))
+    }
+
     /// The best price of the own orders with which an order of `side` at `price` would trade.
     #[inline]
     pub(super) fn own_match(&mut self, instrument: u16, side: Side, price: i64) -> Option<i64> {

@@ -6,6 +6,7 @@ use crate::instrument::VENUE_COUNT_MAX;
 use crate::money::Money;
 use crate::state::{LoadError, Loader, Saver, State};
 
+use super::account::Calm;
 use super::orders::{Change, NoRoom, Order};
 use super::{Batch, Gate, RiskState, Window};
 
@@ -131,6 +132,8 @@ impl State for Gate {
         self.drawdown_latched = from.bool()?;
         let day_known = from.bool()?;
         self.day = Some(from.u64()?).filter(|_| day_known);
+        (self.day_until_ns, self.calm) = (0, Calm::NEVER);
+        self.lanes.close();
         self.equity = Money(from.i128()?);
         self.equity_peak = Money(from.i128()?);
         self.equity_baseline = Money(from.i128()?);

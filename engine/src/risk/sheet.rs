@@ -3,11 +3,16 @@
 //! Sums are kept, not summed: an entry that has changed is taken out and put in again when somebody asks.
 //! A sum that cannot be told is told as the worst.
 
+use crate::event::Side;
 use crate::instrument::{InstrumentIndex, InstrumentTable};
 use crate::money::Money;
 use crate::state::{LoadError, Loader, Saver, State, mix};
 
 use super::exposure::{Entry, Worth};
+
+/// Largest position that a snapshot may hold: far beyond what 64-bit fills add up to, and far from where sums
+/// of quantities would leave 128 bits.
+const POSITION_MAX: u128 = 1 << 100;
 
 /// Entries by instrument, cash and sums.
 #[derive(Debug)]
@@ -57,9 +62,25 @@ impl Sheet {
         Some(entry)
     }
 
+    /// Adds what is held back for a new order at that price.
+    #[inline(always)]
+    pub(super) fn reserve_new(
+        &mut self,
+        instrument: InstrumentIndex,
+        side: Side,
+        quantity: i64,
+        notional: i128,
+        price: i64,
+    ) {
+        if let Some(entry) = self.get_mut(instrument) {
+            entry.reserve_new(side, quantity, notional);
+            entry.see_price(price);
+        }
+    }
+
     /// The last known mark without touching anything else: an entry that is not active keeps it.
     #[inline]
-    pub(super) fn see(&mut self, instrument: InstrumentIndex, mark_twice: i128) {
+    pub(super) fn see(&mut self, instrument: InstrumentIndex, mark_twice: i64) {
         // Nothing follows from the mark of what is not held: no bit is set for it.
         if let Some(entry) = self.entries.get_mut(usize::from(instrument)) {
             entry.see(mark_twice);
@@ -68,7 +89,7 @@ impl Sheet {
 
     /// Brings every worth up to date; `mark_twice` says what is known of an instrument's mark, 0 for nothing.
     #[inline]
-    pub(super) fn refresh(&mut self, mark_twice: impl Fn(InstrumentIndex) -> i128) {
+    pub(super) fn refresh(&mut self, mark_twice: impl Fn(InstrumentIndex) -> i64) {
         for word_index in 0..self.active.len() {
             let mut word = self.active[word_index];
             while word != 0 {
@@ -79,12 +100,60 @@ impl Sheet {
         }
     }
 
+    /// Cash and positions at the present marks, without working out what sides are worth; `None` when a mark is
+    /// not near its anchor any more, or the long way must be gone.
+    #[inline(always)]
+    pub(super) fn equity_near(
+        &mut self,
+        mark_twice: impl Fn(InstrumentIndex) -> i64,
+    ) -> Option<i128> {
+        let mut equity = self.cash.0;
+        for (first, word) in (0_u16..).step_by(64).zip(&self.active) {
+            let mut word = *word;
+            while word != 0 {
+                #[expect(clippy::cast_possible_truncation, reason = "below 64")]
+                let instrument = first + word.trailing_zeros() as u16;
+                word &= word - 1;
+                let entry = self.entries.get_mut(usize::from(instrument))?;
+                if entry.is_active() {
+                    equity = equity.checked_add(entry.value_near(mark_twice(instrument))?)?;
+                }
+            }
+        }
+        if self.is_broken { None } else { Some(equity) }
+    }
+
+    /// Anchors every mark anew unless all are near. Returns whether they were.
+    pub(super) fn anchor(&mut self) -> bool {
+        let mut active = self.entries.iter_mut().filter(|entry| entry.is_active());
+        if active.all(|entry| entry.is_near_anchor()) {
+            return true;
+        }
+        for entry in self.entries.iter_mut().filter(|entry| entry.is_active()) {
+            entry.anchor();
+        }
+        false
+    }
+
+    /// Brings the worth of one entry up to date.
+    pub(super) fn refresh_at(&mut self, instrument: InstrumentIndex, mark_twice: i64) {
+        let index = usize::from(instrument);
+        if index < self.entries.len() {
+            self.refresh_one(index / 64, u32::from(instrument % 64), &|_| mark_twice);
+        }
+    }
+
+    /// Sum of the worse sides as of the last refresh; `None` when nobody can tell.
+    pub(super) fn gross_known(&self) -> Option<i128> {
+        if self.gross_unknown_count == 0 { Some(self.gross_sum) } else { None }
+    }
+
     #[inline(always)]
     fn refresh_one(
         &mut self,
         word_index: usize,
         bit: u32,
-        mark_twice: &impl Fn(InstrumentIndex) -> i128,
+        mark_twice: &impl Fn(InstrumentIndex) -> i64,
     ) {
         #[expect(clippy::cast_possible_truncation, reason = "at most 1,024 instruments")]
         let instrument = (word_index as u16) * 64 + bit as u16;
@@ -169,10 +238,9 @@ impl Sheet {
             self.is_broken = true;
             return;
         };
-        entry.position = entry.position.saturating_add(signed);
-        entry.is_changed = true;
+        entry.set_position(entry.position.saturating_add(signed));
         entry.see_price(price);
-        match entry.value(i128::from(price), signed) {
+        match entry.value(price, signed) {
             Some(paid) => self.pay(instrument, Money(paid)),
             None => self.is_broken = true,
         }
@@ -204,7 +272,7 @@ impl State for Sheet {
         for entry in &self.entries {
             out.i128(entry.position);
             out.i128(entry.cash.0);
-            out.i128(entry.mark_twice);
+            out.i128(i128::from(entry.mark_twice));
         }
     }
 
@@ -216,13 +284,16 @@ impl State for Sheet {
         }
         self.active.fill(0);
         for (index, entry) in self.entries.iter_mut().enumerate() {
-            entry.position = from.i128()?;
+            let position = from.i128()?;
+            if POSITION_MAX < position.unsigned_abs() {
+                return Err(from.invalid("position"));
+            }
             entry.cash = Money(from.i128()?);
-            entry.mark_twice = from.i128()?;
-            entry.working = [0; 2];
-            entry.working_notional = [0; 2];
+            let mark_twice = i64::try_from(from.i128()?);
+            entry.mark_twice = mark_twice.map_err(|_| from.invalid("mark"))?;
+            entry.clear_working();
+            entry.set_position(position);
             entry.worth = Worth::NOTHING;
-            entry.is_changed = true;
             self.active[index / 64] |= 1 << (index % 64);
         }
         (self.value_sum, self.value_unknown_count) = (0, 0);

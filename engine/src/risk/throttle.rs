@@ -21,6 +21,20 @@ struct Place {
 
 const EMPTY: Place = Place { key: 0, times_ns: [0; TIME_COUNT] };
 
+/// An order that was looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Same {
+    /// 0 for no order.
+    key: u64,
+    /// Where in its bucket it is kept.
+    way: Option<usize>,
+}
+
+impl Same {
+    /// No order at all.
+    pub(super) const NOTHING: Same = Same { key: 0, way: None };
+}
+
 /// Orders of the last window.
 #[derive(Debug)]
 pub(super) struct Duplicates {
@@ -48,13 +62,29 @@ impl Duplicates {
         usize::from(key.to_le_bytes()[1])
     }
 
+    /// Looks an order up.
+    #[inline(always)]
+    pub(super) fn find(&self, key: u64) -> Same {
+        let bucket = self.places.get(Duplicates::bucket(key));
+        let way = bucket.and_then(|bucket| bucket.iter().position(|place| place.key == key));
+        Same { key, way }
+    }
+
     /// How many of the same were sent within the window that ends now.
     #[inline]
     pub(super) fn count(&self, key: u64, now_ns: u64) -> i64 {
-        let Some(bucket) = self.places.get(Duplicates::bucket(key)) else { return 0 };
-        let Some(place) = bucket.iter().find(|place| place.key == key) else { return 0 };
+        self.count_of(&self.find(key), now_ns)
+    }
+
+    /// The same of an order that was looked up.
+    #[inline(always)]
+    pub(super) fn count_of(&self, same: &Same, now_ns: u64) -> i64 {
+        let (Some(way), Some(bucket)) = (same.way, self.places.get(Duplicates::bucket(same.key)))
+        else {
+            return 0;
+        };
         let mut count = 0;
-        for time_ns in place.times_ns {
+        for time_ns in bucket[way].times_ns {
             let is_within = time_ns != 0 && now_ns.saturating_sub(time_ns) < self.window_ns;
             count += i64::from(is_within);
         }
@@ -63,9 +93,15 @@ impl Duplicates {
 
     #[inline]
     pub(super) fn push(&mut self, key: u64, now_ns: u64) {
+        self.push_at(&self.find(key), now_ns);
+    }
+
+    /// The same of an order that was looked up.
+    #[inline(always)]
+    pub(super) fn push_at(&mut self, same: &Same, now_ns: u64) {
+        let key = same.key;
         let Some(bucket) = self.places.get_mut(Duplicates::bucket(key)) else { return };
-        let known = bucket.iter().position(|place| place.key == key);
-        let index = known.unwrap_or_else(|| {
+        let index = same.way.unwrap_or_else(|| {
             let quiet = |(_, place): &(usize, &Place)| place.times_ns[0];
             bucket.iter().enumerate().min_by_key(quiet).map_or(0, |(index, _)| index)
         });

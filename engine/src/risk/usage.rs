@@ -117,6 +117,14 @@ impl Usage {
         &self.account[of as usize]
     }
 
+    /// Position of an instrument in quantity and in money; `None` when usage is not told.
+    pub(super) fn instrument(&self, index: usize) -> [Option<&Tracker>; 2] {
+        match self.instruments.get(index) {
+            Some([quantity, worth]) => [Some(quantity), Some(worth)],
+            None => [None, None],
+        }
+    }
+
     /// The limits as they are now.
     pub(super) fn set_account(&mut self, of: Of, limit: i128) {
         let tracker = self.account[of as usize];

@@ -34,6 +34,8 @@ pub(super) struct Window {
     piece_ns: u64,
     /// Number of the newest piece: its time by the length of a piece.
     newest: u64,
+    /// End of the newest piece, ns.
+    newest_until_ns: u64,
     /// By number modulo their count.
     pieces: [Span; PIECE_COUNT],
     /// Of every piece but the newest.
@@ -45,6 +47,7 @@ impl Window {
         Window {
             piece_ns: window_ns.div_ceil(PIECE_COUNT_NS - 1).max(1),
             newest: 0,
+            newest_until_ns: 0,
             pieces: [NOTHING; PIECE_COUNT],
             older: NOTHING,
         }
@@ -55,8 +58,11 @@ impl Window {
     }
 
     /// Begins the piece of that time, if it is a new one.
+    #[cold]
     fn roll(&mut self, time_ns: u64) {
         let piece = time_ns / self.piece_ns;
+        self.newest_until_ns =
+            piece.max(self.newest).saturating_add(1).saturating_mul(self.piece_ns);
         if piece <= self.newest {
             return;
         }
@@ -71,7 +77,9 @@ impl Window {
     /// Takes a mid in and returns the span of the window, this mid included.
     #[inline]
     pub(super) fn see(&mut self, time_ns: u64, mid_twice: i128) -> Span {
-        self.roll(time_ns);
+        if self.newest_until_ns <= time_ns {
+            self.roll(time_ns);
+        }
         let newest = &mut self.pieces[Window::place(self.newest)];
         if let Ok(mid_twice) = i64::try_from(mid_twice) {
             *newest = newest.with(Span { low_twice: mid_twice, high_twice: mid_twice });
@@ -99,7 +107,7 @@ impl State for Window {
     /// Pieces of another length are of no use: the window begins anew.
     fn load(&mut self, from: &mut Loader<'_>) -> Result<(), LoadError> {
         let is_same = from.u64()? == self.piece_ns;
-        self.newest = from.u64()?;
+        (self.newest, self.newest_until_ns) = (from.u64()?, 0);
         for piece in &mut self.pieces {
             *piece = Span { low_twice: from.i64()?, high_twice: from.i64()? };
         }

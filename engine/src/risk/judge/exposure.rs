@@ -6,7 +6,7 @@
 use crate::event::{Event, Side};
 use crate::money::Money;
 
-use super::super::limit_key::{LimitKey, UNLIMITED};
+use super::super::limit_key::LimitKey;
 use super::{Asked, Gate, Refusal, Rule, at_most, clamped, money_at_most};
 
 impl Gate {
@@ -58,13 +58,10 @@ impl Gate {
     /// Share of the capital that is in one instrument.
     #[inline]
     fn share(&self, asked: &Asked<'_>, value: Money) -> Result<(), Refusal> {
-        let limit_bps = asked.controls.get(LimitKey::ExposureShare);
-        let (Some(capital), true) = (self.limits.controls.capital, limit_bps != UNLIMITED) else {
-            return Ok(());
-        };
-        // Capital is at most 10^21, so this stays far within 128 bits.
-        let limit = Money(capital.0 * i128::from(limit_bps.min(10_000_000)) / 10_000);
-        money_at_most(Rule::ExposureShare, value, limit)
+        match self.shares.get(usize::from(asked.event.instrument)) {
+            Some(limit) => money_at_most(Rule::ExposureShare, value, *limit),
+            None => Ok(()),
+        }
     }
 
     /// The same of the strategy alone.

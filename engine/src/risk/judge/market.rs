@@ -15,14 +15,27 @@ fn in_bps(amount: i128, of: i128) -> i64 {
     clamped(scaled.div_euclid(of) + i128::from(scaled.rem_euclid(of) != 0))
 }
 
-/// `amount` is at most `limit` 1e-4 of `of`, compared as products so that nothing is rounded. Both are below
-/// 2^66, so nothing here can leave 128 bits.
-#[inline]
-fn within_bps(rule: Rule, amount: i128, of: i128, limit: i64) -> Result<(), Refusal> {
-    if amount * 10_000 <= i128::from(limit) * of {
+/// `amount` is at most `limit` 1e-4 of `of`, compared as products so that nothing is rounded.
+#[inline(always)]
+fn within_bps(rule: Rule, amount: i128, of: i64, limit: i64) -> Result<(), Refusal> {
+    let scaled = match i64::try_from(amount) {
+        Ok(narrow) => i128::from(narrow) * 10_000,
+        Err(_) => amount * 10_000,
+    };
+    if scaled <= i128::from(limit) * i128::from(of) {
         return Ok(());
     }
-    Err(Refusal { rule, measured: in_bps(amount, of), limit })
+    Err(Refusal { rule, measured: in_bps(amount, i128::from(of)), limit })
+}
+
+/// How far twice a price is beyond another, seen from the side that trades at it.
+#[inline(always)]
+fn beyond(side: Side, price: i64, other_twice: i64) -> i128 {
+    let beyond = 2 * i128::from(price) - i128::from(other_twice);
+    match side {
+        Side::Buy => beyond,
+        Side::Sell => -beyond,
+    }
 }
 
 /// A live, fresh reference and a price near it.
@@ -45,7 +58,7 @@ pub(super) fn near(asked: &Asked<'_>, market: Option<&InstrumentMarket>) -> Resu
         return Err(Refusal { rule: Rule::StaleReference, measured, limit });
     }
     // Above zero: towards the market, and through it.
-    let through = (2 * i128::from(event.price) - mid_twice) * i128::from(asked.side.sign());
+    let through = beyond(asked.side, event.price, mid_twice);
     let limit = if 0 < through { limits.collar_bps } else { limits.passive_bps };
     within_bps(Rule::Collar, through.abs(), mid_twice, limit)
 }
@@ -69,15 +82,15 @@ pub(super) fn reasonable(
     if let Some(span) = span
         && jump_max != UNLIMITED
     {
-        let fall = i128::from(span.high_twice) - mid_twice;
-        let rise = mid_twice - i128::from(span.low_twice);
+        let fall = i128::from(span.high_twice) - i128::from(mid_twice);
+        let rise = i128::from(mid_twice) - i128::from(span.low_twice);
         within_bps(Rule::Jump, fall.max(rise), mid_twice, jump_max)?;
     }
-    let (price_twice, sign) = (2 * i128::from(asked.event.price), i128::from(asked.side.sign()));
+    let price = asked.event.price;
     let trade_max = controls.get(LimitKey::CollarTrade);
     if trade_max != UNLIMITED && 0 < market.trade_price {
-        let trade_twice = 2 * i128::from(market.trade_price);
-        let through = (price_twice - trade_twice) * sign;
+        let trade_twice = market.trade_price.saturating_mul(2);
+        let through = beyond(asked.side, price, trade_twice);
         within_bps(Rule::CollarTrade, through, trade_twice, trade_max)?;
     }
     let window_max = controls.get(LimitKey::CollarWindow);
@@ -85,11 +98,11 @@ pub(super) fn reasonable(
         && window_max != UNLIMITED
     {
         // A buy above everything that was, a sell below everything that was.
-        let reference_twice = i128::from(match asked.side {
+        let reference_twice = match asked.side {
             Side::Buy => span.high_twice,
             Side::Sell => span.low_twice,
-        });
-        let through = (price_twice - reference_twice) * sign;
+        };
+        let through = beyond(asked.side, price, reference_twice);
         within_bps(Rule::CollarWindow, through, reference_twice, window_max)?;
     }
     Ok(())

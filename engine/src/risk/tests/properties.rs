@@ -75,7 +75,7 @@ fn controlled() -> Limits {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Op {
+pub(super) enum Op {
     Order { instrument: u16, sell: bool, quantity: i64, price: i64, reduce: bool, bind: bool },
     Change { pick: usize, quantity: i64, price: i64, take: bool },
     Outcome { pick: usize, done: bool },
@@ -185,7 +185,7 @@ fn confirm(number: u64) -> Event {
 }
 
 /// Does one thing; true when it was an approval.
-fn act(desk: &mut Desk, op: Op) -> bool {
+pub(super) fn act(desk: &mut Desk, op: Op) -> bool {
     match op {
         Op::Order { instrument, sell, quantity, price, reduce, bind } => {
             let side = if sell { Side::Sell } else { Side::Buy };
@@ -255,7 +255,7 @@ fn act(desk: &mut Desk, op: Op) -> bool {
     false
 }
 
-fn finish(desk: &mut Desk) {
+pub(super) fn finish(desk: &mut Desk) {
     for index in 0..desk.orders.len() {
         if desk.orders[index].is_open() {
             desk.report(index, OrderState::Cancelled);

@@ -240,7 +240,8 @@ fn halves_of_the_finest_unit_are_rounded_against_us() {
     (instrument.price_scale, instrument.quantity_scale) = (6, 6);
     for (position, value) in [(1, 1), (-1, -2)] {
         let mut entry = crate::risk::exposure::Entry::new(&instrument);
-        (entry.position, entry.mark_twice) = (position, 3);
+        entry.set_position(position);
+        entry.mark_twice = 3;
         let worth = entry.worth_now();
         assert_eq!(worth.value(), Some(value));
         assert_eq!(worth.gross().0, 2);

@@ -86,7 +86,7 @@ proptest! {
                 Step::Mark { instrument, mark } => marks[usize::from(instrument)] = mark,
                 Step::Refresh => {}
             }
-            sheet.refresh(|instrument| i128::from(marks[usize::from(instrument)]));
+            sheet.refresh(|instrument| marks[usize::from(instrument)]);
             let worths: Vec<Worth> = sheet.entries().iter().map(Entry::worth_now).collect();
             let (equity, gross) = naive(&sheet, &worths);
             prop_assert_eq!(sheet.equity(), equity, "{:?}", step);

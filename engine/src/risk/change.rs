@@ -62,7 +62,8 @@ impl Changes {
 
     /// `hash` as it is when no limit was ever changed: older journals hold hashes without it.
     pub(super) fn mix_into(&self, hash: u64) -> u64 {
-        if self.trace == 0 && self.waiting.is_empty() {
+        // Nothing waits before the first change: a limit as it is configured cannot be loosened.
+        if self.trace == 0 {
             return hash;
         }
         self.waiting.iter().fold(mix(hash, self.trace), |hash, one| mix(hash, one.number))

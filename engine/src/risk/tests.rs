@@ -3,9 +3,12 @@
 mod boundaries;
 mod changes;
 mod controls;
+mod damage;
 mod desk;
 mod document;
+mod edges;
 mod properties;
+mod ranges;
 mod scenarios;
 mod script;
 mod twins;

@@ -55,8 +55,8 @@ impl Changes {
         Changes { waiting: Vec::with_capacity(WAITING_MAX), trace: 0 }
     }
 
-    fn note(&mut self, target: Target, value: i64) {
-        let word = u64::from(target.key.code()) << 16 | u64::from(target.owner);
+    pub(super) fn note(&mut self, target: Target, value: i64) {
+        let word = (u64::from(target.key.code()) << 16) + u64::from(target.owner);
         self.trace = mix(mix(self.trace, word), value.cast_unsigned());
     }
 

@@ -7,6 +7,7 @@ mod damage;
 mod desk;
 mod document;
 mod edges;
+mod parts;
 mod properties;
 mod ranges;
 mod scenarios;

@@ -3,6 +3,7 @@
 use crate::event::{
     AnswerCode, BreakerState, CommandCode, Event, Kind, Scope, Side, TripReason, session,
 };
+use crate::risk::change::{Changes, Target};
 use crate::risk::{LimitKey, Limits, RiskState};
 
 use super::desk::{Desk, currency, intent, limits};
@@ -296,7 +297,11 @@ fn the_least_value_of_a_limit_is_taken_and_a_list_takes_yes_and_no() {
 
 #[test]
 fn what_was_changed_to_what_is_part_of_the_digest() {
-    assert_eq!(crate::risk::change::Changes::new().mix_into(7), 7);
+    let mut changes = Changes::new();
+    assert_eq!(changes.mix_into(7), 7);
+    changes.note(Target { key: LimitKey::OrdersOpen, owner: 3 }, 50);
+    // Journals hold hashes of it.
+    assert_eq!(changes.mix_into(7), 9_537_887_850_335_190_252);
     let digest = |key: LimitKey, owner: u16, value: i64| {
         let mut desk = Desk::new(limits());
         let got = desk.send(set(key, owner, value, 7, 1), 0);

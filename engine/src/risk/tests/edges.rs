@@ -1,14 +1,13 @@
-//! Edges of the gate's parts: the first and the last value that counts, and what is not there.
+//! Edges of the gate: the first and the last value that counts, and what is not there.
 
-use crate::event::{BreakerState, Event, Kind, OrderState, Scope, Side, TripReason, flags};
-use crate::ids;
+use crate::event::{
+    BreakerState, CommandCode, Event, Kind, OrderState, Scope, Side, TripReason, flags, session,
+};
 use crate::money::Money;
 use crate::risk::limits::DAY_NS;
-use crate::risk::orders::{Order, Orders};
-use crate::risk::rate::RateWindow;
-use crate::risk::throttle::Duplicates;
-use crate::risk::{AccountLimits, Hours, LimitKey, LimitTable, RiskState, Rule, UNLIMITED};
+use crate::risk::{AccountLimits, RiskState, Rule};
 
+use super::changes::with_everything;
 use super::desk::{Desk, ORDERS_MAX, account, currency, intent, limits};
 
 #[test]
@@ -70,83 +69,6 @@ fn a_rate_that_fell_is_told_again_when_it_rises() {
     // The four are out too.
     assert_eq!(send(3), []);
     assert_eq!(send(2), [5]);
-}
-
-const HOUR_NS: u64 = 3_600_000_000_000;
-
-#[test]
-fn hours_from_and_to_the_same_time_are_a_whole_day() {
-    // Sessions begin on Mondays; 1970-01-05 was one, day 4.
-    let hours = Hours { days: 1, from_ns: 8 * HOUR_NS, to_ns: 8 * HOUR_NS, holidays: vec![] };
-    assert_eq!(hours.check(), Ok(()));
-    let monday = 4 * DAY_NS + 8 * HOUR_NS;
-    for (time_ns, want) in
-        [(monday - 1, false), (monday, true), (monday + DAY_NS - 1, true), (monday + DAY_NS, false)]
-    {
-        assert_eq!(hours.is_open(time_ns), want, "{time_ns}");
-    }
-}
-
-#[test]
-fn an_instrument_has_at_most_512_holidays() {
-    let of = |count: u32| Hours {
-        days: 0x7f,
-        from_ns: DAY_NS - 1,
-        to_ns: DAY_NS,
-        holidays: (0..count).collect(),
-    };
-    assert_eq!(of(512).check(), Ok(()));
-    assert_eq!(of(513).check(), Err("at most 512 holidays"));
-}
-
-#[test]
-fn a_window_for_nothing_has_no_room() {
-    let mut rate = RateWindow::new(0, 100);
-    assert!(!rate.has_room(1_000));
-    rate.push(1_000);
-    assert_eq!((rate.count_at(1_000), rate.newest_ns(), rate.count_max()), (0, 0, 0));
-    // One more than a window was made for is not taken.
-    let mut rate = RateWindow::new(2, 100);
-    rate.set_count_max(3);
-    assert_eq!(rate.count_max(), 2);
-    rate.set_count_max(0);
-    assert!(!rate.has_room(1_000));
-}
-
-#[test]
-fn duplicates_that_are_off_are_not_counted() {
-    let mut duplicates = Duplicates::new(false, 100);
-    duplicates.push(1, 1_000);
-    assert_eq!(duplicates.count(1, 1_000), 0);
-    assert_eq!(duplicates.mix_into(7), 7);
-}
-
-#[test]
-fn the_age_of_a_reference_is_set_in_milliseconds() {
-    let mut limits = limits();
-    for own in limits.instruments.iter_mut().flatten() {
-        own.reference_age_ns_max = 5_999_999;
-    }
-    let key = LimitKey::ReferenceAge;
-    assert_eq!(limits.value(key, 0), Some(5));
-    limits.set_value(key, 0, 4);
-    assert_eq!(limits.instruments[0].as_ref().unwrap().reference_age_ns_max, 4_000_000);
-    assert_eq!(limits.value(key, 0), Some(4));
-    // Out of range both ways: nothing wraps.
-    for (value, ns, told) in [(-1, 0, 0), (i64::MAX, u64::MAX, 18_446_744_073_709)] {
-        limits.set_value(key, 2, value);
-        assert_eq!(limits.instruments[2].as_ref().unwrap().reference_age_ns_max, ns);
-        assert_eq!(limits.value(key, 2), Some(told));
-    }
-}
-
-#[test]
-fn a_count_that_does_not_fit_is_the_nearest_that_does() {
-    let mut limits = limits();
-    for (value, kept) in [(-1, 0), (7, 7), (i64::MAX, u32::MAX)] {
-        limits.set_value(LimitKey::OrdersOpen, 0, value);
-        assert_eq!(limits.account.as_ref().unwrap().orders_open_max, kept);
-    }
 }
 
 #[test]
@@ -307,39 +229,20 @@ fn an_order_of_another_instrument_or_strategy_is_not_changed() {
 }
 
 #[test]
-fn an_order_outside_the_table_touches_no_price() {
-    let mut orders = Orders::new(2, 1);
-    let order = |instrument: u16| Order { id: 1, instrument, price: 7, ..Order::FREE };
-    orders.touch(&order(1));
-    assert_eq!(orders.own_match(1, Side::Sell, 7), None);
-    orders.insert(order(0)).unwrap();
-    orders.touch(&order(0));
-    let met = [8, 7, 6].map(|price| orders.own_match(0, Side::Sell, price));
-    assert_eq!(met, [None, Some(7), Some(7)]);
-}
-
-#[test]
-fn a_table_knows_whether_any_limit_is_set() {
-    let none = LimitTable::default();
-    assert!(!none.is_any());
-    assert!(none.clone().with(LimitKey::HoldTime, 5).is_any());
-    assert_eq!(none.money(LimitKey::BatchNotional), None);
-    let set = none.with(LimitKey::BatchNotional, 5);
-    assert_eq!(set.money(LimitKey::BatchNotional), Some(Money::from_event(5)));
-    assert_eq!(set.get(LimitKey::MessageRate), UNLIMITED);
-}
-
-#[test]
-fn an_own_order_is_met_in_whichever_slot_it_is() {
-    for counter in [0, 1, 63, 64, 65, 127] {
-        let mut orders = Orders::new(128, 1);
-        let id = ids::order_id(1, 1, counter);
-        orders.insert(Order { id, price: 7, side: Side::Sell, ..Order::FREE }).unwrap();
-        orders.touch(&Order { id, price: 5, side: Side::Sell, ..Order::FREE });
-        let met = [4, 5, 6, 7, 8].map(|price| orders.own_match(0, Side::Buy, price));
-        assert_eq!(met, [None, None, None, Some(7), Some(7)], "{counter}");
-        // The bound is exact now.
-        orders.remove(orders.find(id).unwrap());
-        assert_eq!((orders.own_match(0, Side::Buy, 8), orders.count()), (None, 0));
-    }
+fn what_a_strategy_did_before_it_was_enabled_does_not_count_again() {
+    let mut desk = Desk::new(with_everything());
+    desk.trade_source = 0;
+    let mut trade = || {
+        let got = desk.trade(0, Side::Buy, [1, 1000, 0], (1, 0));
+        let latched = got.iter().any(|event| event.code == Rule::RepeatedExecution.code());
+        if latched {
+            let mut enable = session::command(CommandCode::StrategyEnable, 0);
+            (enable.id, enable.source) = (7, 1);
+            assert_eq!(desk.send(enable, 0).len(), 1);
+        }
+        latched
+    };
+    // Eight within the window are too many.
+    let latched: Vec<usize> = (1..=24).filter(|_| trade()).collect();
+    assert_eq!(latched, [8, 16, 24]);
 }

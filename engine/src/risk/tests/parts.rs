@@ -10,6 +10,7 @@ use crate::risk::rate::RateWindow;
 use crate::risk::strategy::Row;
 use crate::risk::throttle::{Duplicates, key_of};
 use crate::risk::usage::{Of, Usage};
+use crate::risk::window::Window;
 use crate::risk::{Hours, LimitKey, LimitTable, Rule, StrategyControls, UNLIMITED};
 
 use super::changes::with_everything;
@@ -228,4 +229,22 @@ fn the_key_of_an_order_is_never_nothing_and_stays_what_it_was() {
     assert_eq!(key_of(&event), 16_817_380_568_743_416_879);
     event.flags = flags::SELL;
     assert_eq!(key_of(&event), 10_946_922_797_855_024_659);
+}
+
+#[test]
+fn a_window_is_part_of_the_digest_with_its_time_and_both_ends() {
+    let mut window = Window::new(1_500);
+    let mut seen = vec![window.mix_into(7)];
+    // A mid, a higher one, a lower one, a new piece.
+    for (time_ns, mid_twice) in [(10_000, 500), (10_000, 501), (10_000, 499), (10_100, 500)] {
+        window.see(time_ns, mid_twice);
+        let digest = window.mix_into(7);
+        assert!(!seen.contains(&digest), "{mid_twice} at {time_ns}");
+        seen.push(digest);
+    }
+    // Between both ends it says nothing new, nor beyond 64 bits.
+    for mid_twice in [500, i128::MAX] {
+        window.see(10_100, mid_twice);
+        assert!(seen.contains(&window.mix_into(7)));
+    }
 }

@@ -72,13 +72,15 @@ fn busy() -> Gate {
 #[test]
 fn what_a_damaged_state_is_refused_for_is_named() {
     let bytes = saved(&busy());
-    assert_eq!(load(&mut gate(with_everything()), &bytes), Ok(()));
+    // Without the table of duplicates, which is large; every load begins anew.
+    let mut gate = gate(limits());
+    assert_eq!(load(&mut gate, &bytes), Ok(()));
     let mut named: Vec<&str> = Vec::new();
     for place in 0..bytes.len() {
         for change in [1, 3, 0xff] {
             let mut damaged = bytes.clone();
             damaged[place] ^= change;
-            named.push(what(&load(&mut gate(with_everything()), &damaged)));
+            named.push(what(&load(&mut gate, &damaged)));
         }
     }
     for reason in [

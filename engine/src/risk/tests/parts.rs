@@ -1,9 +1,10 @@
 //! Edges of the gate's parts, each by itself: windows, duplicates, thresholds, orders, hours, limits by key.
 
-use crate::event::{Event, Kind, Side, flags};
+use crate::event::{BreakerState, Event, Kind, Scope, Side, flags};
 use crate::ids;
 use crate::money::Money;
 use crate::ring::{Emitter, Ring};
+use crate::risk::breaker::Breakers;
 use crate::risk::limits::DAY_NS;
 use crate::risk::orders::{Order, Orders};
 use crate::risk::rate::RateWindow;
@@ -246,5 +247,25 @@ fn a_window_is_part_of_the_digest_with_its_time_and_both_ends() {
     for mid_twice in [500, i128::MAX] {
         window.see(10_100, mid_twice);
         assert!(seen.contains(&window.mix_into(7)));
+    }
+}
+
+#[test]
+fn breakers_are_part_of_the_digest_while_one_is_not_normal() {
+    let mut breakers = Breakers::new(3, 4);
+    assert_eq!(breakers.mix_into(7), 7);
+    let mut seen = vec![7];
+    for scope in [Scope::All, Scope::Venue(1), Scope::Strategy(2), Scope::Instrument(3)] {
+        for state in [BreakerState::Safe, BreakerState::Killed] {
+            let mut event = Event::new(Kind::BREAKER);
+            (event.code, event.tag) = (state.code(), scope.tag());
+            breakers.follow(&event);
+            let digest = breakers.mix_into(7);
+            assert!(!seen.contains(&digest), "{scope:?} {state:?}");
+            seen.push(digest);
+            event.code = BreakerState::Normal.code();
+            breakers.follow(&event);
+            assert_eq!(breakers.mix_into(7), 7);
+        }
     }
 }

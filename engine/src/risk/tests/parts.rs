@@ -269,3 +269,36 @@ fn breakers_are_part_of_the_digest_while_one_is_not_normal() {
         }
     }
 }
+
+#[test]
+fn every_limit_that_each_engine_needs_is_read_from_its_own_place() {
+    let mut limits = limits();
+    let e8 = 100_000_000;
+    let told: Vec<(&str, Option<i64>)> = LimitKey::ALL
+        .iter()
+        .filter(|key| !key.is_tabled())
+        .map(|key| (key.name(), limits.value(*key, 2)))
+        .collect();
+    let want = [
+        ("order_quantity_max", 1_000),
+        ("order_notional_max", 1_000_000 * e8),
+        ("position_quantity_max", 2_000),
+        ("position_notional_max", 3_000_000 * e8),
+        ("collar_bps", 1_000),
+        ("passive_bps", 2_000),
+        ("reference_age_ms_max", 1),
+        ("restricted", 0),
+        ("order_rate_count_max", 1_000),
+        ("orders_open_max", 64),
+        ("loss_daily_max", 1_000_000 * e8),
+        ("drawdown_max", 2_000_000 * e8),
+        ("gross_notional_max", 9_000_000 * e8),
+    ];
+    assert_eq!(told, want.map(|(name, value)| (name, Some(value))));
+    for key in [LimitKey::Collar, LimitKey::Restricted, LimitKey::HoldTime, LimitKey::StrategyGross]
+    {
+        assert_eq!(limits.value(key, 3), None, "{}", key.name());
+    }
+    limits.account = None;
+    assert_eq!(limits.value(LimitKey::Drawdown, 0), None);
+}

@@ -1,10 +1,11 @@
 //! Named sets of compiled ceilings: what no configuration that names one may go beyond.
 
 use crate::instrument::InstrumentTable;
-use crate::money::Money;
+use crate::money::{Money, format_scaled};
 
 use super::limit_key::{LimitKey, UNLIMITED};
 use super::limits::Limits;
+use super::limits::ceiling::currency;
 
 /// Ceilings of one name. Lifting one takes a build and a review.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +26,6 @@ pub struct Ceilings {
     pub exposure_bps: i64,
     /// Longest time for which a position may be held, ms.
     pub hold_time_ms: i64,
-}
-
-const fn currency(amount: i128) -> Money {
-    Money(amount * Money::ONE.0)
 }
 
 /// The owner's hard limits.
@@ -120,7 +117,8 @@ impl Ceilings {
             let unit = 10_i64.pow(u32::from(instrument.quantity_scale));
             let most = self.position_units.saturating_mul(unit);
             if most < own.position_quantity_max {
-                let (key, value) = ("position_quantity_max", own.position_quantity_max / unit);
+                let value = format_scaled(own.position_quantity_max, instrument.quantity_scale);
+                let key = "position_quantity_max";
                 return Err(self.beyond(&of, key, &value, &self.position_units));
             }
             let controls = limits.controls.instruments.get(usize::from(index));
@@ -224,7 +222,34 @@ mod tests {
         let mut limits = at(&STARTER);
         limits.set_value(LimitKey::PositionQuantity, 0, 300_001);
         let error = STARTER.check(&limits, &table()).unwrap_err();
-        assert_eq!((error.key, error.limit.as_str()), ("position_quantity_max", "300"));
+        let want = "risk.instrument PLAIN: position_quantity_max is 300.001, above the ceiling 300 \
+                    of `ceilings = \"starter\"`";
+        assert_eq!(error.to_string(), want);
+    }
+
+    #[test]
+    fn the_ceilings_are_those_that_were_asked_for() {
+        let told = |ceilings: &Ceilings| {
+            [
+                ceilings.order_notional,
+                ceilings.position_notional,
+                ceilings.loss_daily,
+                ceilings.drawdown,
+            ]
+            .map(|money| money.to_string())
+        };
+        assert_eq!(told(&OWNER), ["10000", "10000", "500", "1000"]);
+        assert_eq!((OWNER.exposure_bps, OWNER.hold_time_ms), (2_500, 60_000));
+        assert_eq!(OWNER.position_units, i64::MAX);
+        assert_eq!(told(&STARTER), ["1000", "10000", "50", "1000"]);
+        assert_eq!((STARTER.exposure_bps, STARTER.hold_time_ms), (2_500, 60_000));
+        assert_eq!(STARTER.position_units, 300);
+    }
+
+    #[test]
+    fn an_instrument_without_limits_is_not_traded_and_has_no_ceiling() {
+        let limits = Limits { instruments: vec![None], ..at(&OWNER) };
+        assert_eq!(OWNER.check(&limits, &table()), Ok(()));
     }
 
     #[test]

@@ -55,14 +55,15 @@ impl Changes {
         Changes { waiting: Vec::with_capacity(WAITING_MAX), trace: 0 }
     }
 
-    fn note(&mut self, target: Target, value: i64) {
-        let word = u64::from(target.key.code()) << 16 | u64::from(target.owner);
+    pub(super) fn note(&mut self, target: Target, value: i64) {
+        let word = (u64::from(target.key.code()) << 16) + u64::from(target.owner);
         self.trace = mix(mix(self.trace, word), value.cast_unsigned());
     }
 
     /// `hash` as it is when no limit was ever changed: older journals hold hashes without it.
     pub(super) fn mix_into(&self, hash: u64) -> u64 {
-        if self.trace == 0 && self.waiting.is_empty() {
+        // Nothing waits before the first change: a limit as it is configured cannot be loosened.
+        if self.trace == 0 {
             return hash;
         }
         self.waiting.iter().fold(mix(hash, self.trace), |hash, one| mix(hash, one.number))

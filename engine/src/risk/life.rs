@@ -1,6 +1,6 @@
 //! What becomes of orders: reservations follow the order events of the OMS, positions follow fills.
 
-use crate::event::{Event, OrderState, flags};
+use crate::event::{Event, OrderState, Side, flags};
 use crate::market::Market;
 use crate::money::Money;
 use crate::ring::Emitter;
@@ -15,10 +15,7 @@ impl Gate {
     /// What is reserved for an order; its instrument is in the table, or it would not be kept.
     #[inline]
     pub(super) fn held(&self, order: &Order) -> Reservation {
-        match self.sheet.get(order.instrument) {
-            Some(entry) => order.reservation(entry),
-            None => Reservation::default(),
-        }
+        self.sheet.get(order.instrument).map(|entry| order.reservation(entry)).unwrap_or_default()
     }
 
     /// Changes what is reserved for an order.
@@ -119,7 +116,8 @@ impl Gate {
             let after = self.held(&order);
             self.hold(&order, before, after);
         }
-        let signed = i128::from(event.quantity) * i128::from(event.side().sign());
+        let quantity = i128::from(event.quantity);
+        let signed = if event.side() == Side::Sell { -quantity } else { quantity };
         self.sheet.trade(event.instrument, event.price, signed);
         let row = self.row(event.source);
         self.rows[row].sheet.trade(event.instrument, event.price, signed);
@@ -190,20 +188,24 @@ fn follow(order: &mut Order, event: &Event, state: OrderState) {
         order.change.taken = true;
         return;
     }
+    // Told for a reason that is older than the approval.
+    if event.cause < order.change.sequence {
+        return;
+    }
     // Told because of the approval itself, and not on its way: the OMS did not take the change.
     if event.cause == order.change.sequence {
         order.change = Change::default();
         return;
     }
-    // Else the outcome is a working state, reached by something after the approval which is not a
-    // fill of the old terms, and which came out of a state that is not working (or the OMS never took
-    // the change, or the terms are the new ones). Anything less clear keeps the larger reservation.
+    // Else the outcome is a working state, reached by something which is not a fill of the old terms,
+    // and which came out of a state that is not working (or the OMS never took the change, or the terms
+    // are the new ones). Anything less clear keeps the larger reservation.
     let before = OrderState::from_code(event.code.to_le_bytes()[1]);
-    let later = order.change.sequence < event.cause && event.cause != order.fill_cause;
+    let is_fill = event.cause == order.fill_cause;
     let answered = !before.is_some_and(is_working) || !order.change.taken;
     let as_wanted =
         event.price == order.change.price && event.quantity == order.leaves_of(order.change.total);
-    if is_working(state) && later && (answered || as_wanted) {
+    if is_working(state) && !is_fill && (answered || as_wanted) {
         order.change = Change::default();
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::money::Money;
 
-use super::limits::{AccountLimits, InstrumentLimits, Limits};
+use super::limits::{InstrumentLimits, Limits};
 use super::rule::Unit;
 
 /// Whose limit a key is.
@@ -246,51 +246,39 @@ impl Slot<'_> {
     }
 }
 
-fn instrument_slot(own: &mut InstrumentLimits, code: u16) -> Option<Slot<'_>> {
-    Some(match code {
-        1 => Slot::Whole(&mut own.order_quantity_max),
-        2 => Slot::Money(&mut own.order_notional_max),
-        3 => Slot::Whole(&mut own.position_quantity_max),
-        4 => Slot::Money(&mut own.position_notional_max),
-        5 => Slot::Whole(&mut own.collar_bps),
-        6 => Slot::Whole(&mut own.passive_bps),
-        7 => Slot::Ns(&mut own.reference_age_ns_max),
-        8 => Slot::Flag(&mut own.restricted),
-        _ => return None,
-    })
-}
-
-fn account_slot(account: &mut AccountLimits, code: u16) -> Option<Slot<'_>> {
-    Some(match code {
-        20 => Slot::Count(&mut account.order_rate_count_max),
-        21 => Slot::Count(&mut account.orders_open_max),
-        22 => Slot::Money(&mut account.loss_daily_max),
-        23 => Slot::Money(&mut account.drawdown_max),
-        24 => Slot::Money(&mut account.gross_notional_max),
-        _ => return None,
-    })
-}
-
 impl Limits {
-    fn slot(&mut self, key: LimitKey, target: u16) -> Option<Slot<'_>> {
-        let code = key.code();
+    fn instrument(&mut self, target: u16) -> Option<&mut InstrumentLimits> {
+        self.instruments.get_mut(usize::from(target))?.as_mut()
+    }
+
+    /// The table of a key that is kept in one.
+    fn table(&mut self, key: LimitKey, target: u16) -> Option<&mut LimitTable> {
+        let controls = &mut self.controls;
         let index = usize::from(target);
-        if key.is_tabled() {
-            let controls = &mut self.controls;
-            let table = match key.owner() {
-                LimitOwner::Account => &mut controls.limits,
-                LimitOwner::Instrument => &mut controls.instruments.get_mut(index)?.limits,
-                LimitOwner::Strategy => &mut controls.strategies.get_mut(index)?.limits,
-            };
-            return table.values.get_mut(key.place()).map(Slot::Whole);
-        }
-        match key.owner() {
-            LimitOwner::Account => account_slot(self.account.as_mut()?, code),
-            LimitOwner::Instrument => {
-                instrument_slot(self.instruments.get_mut(index)?.as_mut()?, code)
-            }
-            LimitOwner::Strategy => None,
-        }
+        Some(match key.owner() {
+            LimitOwner::Account => &mut controls.limits,
+            LimitOwner::Instrument => &mut controls.instruments.get_mut(index)?.limits,
+            LimitOwner::Strategy => &mut controls.strategies.get_mut(index)?.limits,
+        })
+    }
+
+    fn slot(&mut self, key: LimitKey, target: u16) -> Option<Slot<'_>> {
+        Some(match key.code() {
+            1 => Slot::Whole(&mut self.instrument(target)?.order_quantity_max),
+            2 => Slot::Money(&mut self.instrument(target)?.order_notional_max),
+            3 => Slot::Whole(&mut self.instrument(target)?.position_quantity_max),
+            4 => Slot::Money(&mut self.instrument(target)?.position_notional_max),
+            5 => Slot::Whole(&mut self.instrument(target)?.collar_bps),
+            6 => Slot::Whole(&mut self.instrument(target)?.passive_bps),
+            7 => Slot::Ns(&mut self.instrument(target)?.reference_age_ns_max),
+            8 => Slot::Flag(&mut self.instrument(target)?.restricted),
+            20 => Slot::Count(&mut self.account.as_mut()?.order_rate_count_max),
+            21 => Slot::Count(&mut self.account.as_mut()?.orders_open_max),
+            22 => Slot::Money(&mut self.account.as_mut()?.loss_daily_max),
+            23 => Slot::Money(&mut self.account.as_mut()?.drawdown_max),
+            24 => Slot::Money(&mut self.account.as_mut()?.gross_notional_max),
+            _ => Slot::Whole(&mut self.table(key, target)?.values[key.place()]),
+        })
     }
 
     /// The limit `key` of `target`, an instrument or a strategy (ignored for keys of the account); `None`

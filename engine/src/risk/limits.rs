@@ -11,7 +11,8 @@ use super::throttle;
 pub mod ceiling {
     use crate::money::Money;
 
-    const fn currency(amount: i128) -> Money {
+    /// Whole units of the account currency.
+    pub(in crate::risk) const fn currency(amount: i128) -> Money {
         Money(amount * Money::ONE.0)
     }
 

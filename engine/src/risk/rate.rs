@@ -40,10 +40,8 @@ impl RateWindow {
         // The youngest of those orders that could be out: `count` places before the next one.
         let length = self.times_ns.len();
         let place = if count <= self.next { self.next - count } else { self.next + length - count };
-        match self.times_ns.get(place) {
-            Some(time_ns) => now_ns.saturating_sub(*time_ns) < self.window_ns,
-            None => true,
-        }
+        let time_ns = self.times_ns.get(place);
+        time_ns.is_none_or(|time_ns| now_ns.saturating_sub(*time_ns) < self.window_ns)
     }
 
     /// Whether one more order at `now_ns` fits. Time that runs backwards counts as no time at all.

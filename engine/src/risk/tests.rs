@@ -3,10 +3,14 @@
 mod boundaries;
 mod changes;
 mod controls;
+mod damage;
 mod desk;
 mod document;
 mod lanes;
+mod edges;
+mod parts;
 mod properties;
+mod ranges;
 mod scenarios;
 mod script;
 mod twins;

@@ -47,7 +47,7 @@ pub(super) struct Duplicates {
 #[inline]
 pub(super) fn key_of(event: &Event) -> u64 {
     let side = u64::from(event.flags & flags::SELL);
-    let who = u64::from(event.source) << 32 | u64::from(event.instrument) << 16 | side;
+    let who = (u64::from(event.source) << 32) + (u64::from(event.instrument) << 16) + side;
     mix(mix(who, event.price.cast_unsigned()), event.quantity.cast_unsigned()) | 1
 }
 

@@ -12,6 +12,7 @@
 //!   cargo xtask secrets                looks for keys and passwords in the tree (--history: in all of git)
 //!   cargo xtask controls               the tests that prove controls, results in target/controls.jsonl
 //!   cargo xtask mutants [FILE..]       changes of risk and control that no test notices (needs cargo-mutants)
+//!   cargo xtask coverage               lines and branches of risk and control that their tests do not reach (needs cargo-llvm-cov)
 //!   cargo xtask clients                other people's clients against the local venue
 //! ```
 //!
@@ -23,6 +24,7 @@
 
 mod clients;
 mod controls;
+mod coverage;
 mod mutants;
 mod options;
 mod run;
@@ -57,6 +59,10 @@ fn main() -> ExitCode {
         }),
         Ok(Command::Mutants(files)) => mutants::run(&files).unwrap_or_else(|wrong| {
             eprintln!("mutants: {wrong:#}");
+            ExitCode::from(2)
+        }),
+        Ok(Command::Coverage(words)) => coverage::run(&words).unwrap_or_else(|wrong| {
+            eprintln!("coverage: {wrong:#}");
             ExitCode::from(2)
         }),
         Ok(Command::Clients(words)) => clients::run(&words).unwrap_or_else(|wrong| {

@@ -14,6 +14,14 @@ const ADVICE: &str = "cargo-mutants is not installed: `cargo install cargo-mutan
 /// The tests that judge a mutant: those of the two modules.
 const FILTERS: [&str; 2] = ["risk::", "control::"];
 
+/// What is mutated when nothing is named. Not in the settings, which would add it to what is named.
+const FILES: [&str; 4] = [
+    "engine/src/risk.rs",
+    "engine/src/risk/**/*.rs",
+    "engine/src/control.rs",
+    "engine/src/control/**/*.rs",
+];
+
 /// Mutates the files that `arguments` name, all of both modules without any.
 pub(crate) fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
     let is_there = cargo().args(["mutants", "--version"]).output();
@@ -23,10 +31,12 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
     }
     let mut command = cargo();
     command.args(["mutants", "--package", "engine", "--jobs", "1", "--no-shuffle"]);
-    for file in arguments {
+    let all = FILES.map(str::to_string);
+    for file in if arguments.is_empty() { &all[..] } else { arguments } {
         command.args(["--file", file]);
     }
-    command.args(["--", "--lib", "--"]).args(FILTERS);
+    // Nothing but the unit tests is built for a mutant.
+    command.args(["--cargo-arg=--lib", "--", "--"]).args(FILTERS);
     let status = command.status().context("cargo mutants")?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

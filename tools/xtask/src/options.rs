@@ -11,6 +11,7 @@ usage: cargo xtask ci [--only STEP,..] [--skip STEP,..] [--full] [--keep-going]
        cargo xtask secrets [--history] [--staged]
        cargo xtask controls [--out FILE]
        cargo xtask mutants [FILE..]                        (needs cargo-mutants)
+       cargo xtask coverage                                (needs cargo-llvm-cov)
        cargo xtask clients [CASE..] [--list] [--seed N]    (needs python3 with pip and venv)";
 
 /// A command line.
@@ -26,6 +27,8 @@ pub(crate) enum Command {
     Controls(Vec<String>),
     /// Look for changes of the code that no test notices.
     Mutants(Vec<String>),
+    /// Measure which lines and branches the tests of risk and control reach.
+    Coverage(Vec<String>),
     /// Let other people's clients trade against the venue; the words are for `tests/clients/main.py`.
     Clients(Vec<String>),
     /// Look for secrets; the words are for that command.
@@ -60,6 +63,7 @@ pub(crate) fn parse(arguments: &[String]) -> anyhow::Result<Command> {
         "ci" => {}
         "controls" => return Ok(Command::Controls(rest.to_vec())),
         "mutants" => return Ok(Command::Mutants(rest.to_vec())),
+        "coverage" => return Ok(Command::Coverage(rest.to_vec())),
         "clients" if rest.iter().any(|word| word == "--help" || word == "-h") => {
             return Ok(Command::Help);
         }
@@ -120,6 +124,7 @@ mod tests {
             Ok(Command::List) => "list".to_string(),
             Ok(Command::Controls(words)) => format!("controls {}", words.join(" ")),
             Ok(Command::Mutants(words)) => format!("mutants {}", words.join(" ")),
+            Ok(Command::Coverage(words)) => format!("coverage {}", words.join(" ")),
             Ok(Command::Clients(words)) => format!("clients {}", words.join(" ")),
             Ok(Command::Secrets(words)) => format!("secrets {}", words.join(" ")),
             Err(error) => error.to_string(),
@@ -142,6 +147,7 @@ mod tests {
         check("clients ccxt.book --seed 7", "clients ccxt.book --seed 7");
         check("controls --out x.jsonl", "controls --out x.jsonl");
         check("mutants engine/src/risk.rs", "mutants engine/src/risk.rs");
+        check("coverage", "coverage ");
         check("clients --help", "help");
         check("secrets --history", "secrets --history");
         check("secrets -h", "help");

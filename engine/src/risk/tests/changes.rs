@@ -3,6 +3,7 @@
 use crate::event::{
     AnswerCode, BreakerState, CommandCode, Event, Kind, Scope, Side, TripReason, session,
 };
+use crate::risk::change::{Changes, Target};
 use crate::risk::{LimitKey, Limits, RiskState};
 
 use super::desk::{Desk, currency, intent, limits};
@@ -99,7 +100,7 @@ fn every_key_is_set_read_and_refused_beyond_what_is_configured() {
     }
 }
 
-fn with_everything() -> Limits {
+pub(super) fn with_everything() -> Limits {
     let mut limits = limits();
     let controls = &mut limits.controls;
     controls.instruments = vec![crate::risk::InstrumentControls::default(); 4];
@@ -278,4 +279,66 @@ fn an_operator_who_enables_a_latched_strategy_is_answered_by_the_gate() {
     check(&mut desk, Event { tag: 2, ..enable }, &[]);
     check(&mut desk, enable, &["strategy-enable 7 done 136"]);
     check(&mut desk, enable, &[]);
+}
+
+#[test]
+fn the_least_value_of_a_limit_is_taken_and_a_list_takes_yes_and_no() {
+    let mut desk = Desk::new(limits());
+    let key = LimitKey::OrderQuantity;
+    check(&mut desk, set(key, 0, 1, 7, 1), &["order_quantity_max 1000 1", "limit-set 7 done 1"]);
+    check(&mut desk, set(key, 0, 0, 8, 1), &["limit-set 8 out-of-range 1"]);
+    let key = LimitKey::Restricted;
+    check(&mut desk, set(key, 0, 0, 9, 1), &["limit-set 9 already-so 0"]);
+    check(&mut desk, set(key, 0, 2, 10, 1), &["limit-set 10 out-of-range 0"]);
+    check(&mut desk, set(key, 0, -1, 11, 1), &["limit-set 11 out-of-range 0"]);
+    check(&mut desk, set(key, 0, 1, 12, 1), &["restricted 0 1", "limit-set 12 done 1"]);
+    check(&mut desk, set(key, 0, 0, 13, 1), &["restricted 1 0", "limit-set 13 done 0"]);
+}
+
+#[test]
+fn what_was_changed_to_what_is_part_of_the_digest() {
+    let mut changes = Changes::new();
+    assert_eq!(changes.mix_into(7), 7);
+    changes.note(Target { key: LimitKey::OrdersOpen, owner: 3 }, 50);
+    // Journals hold hashes of it.
+    assert_eq!(changes.mix_into(7), 9_537_887_850_335_190_252);
+    let digest = |key: LimitKey, owner: u16, value: i64| {
+        let mut desk = Desk::new(limits());
+        let got = desk.send(set(key, owner, value, 7, 1), 0);
+        assert_eq!(got[0].kind, Kind::LIMIT);
+        desk.gate.digest()
+    };
+    let mut seen = vec![Desk::new(limits()).gate.digest()];
+    for (key, owner, value) in [
+        (LimitKey::OrderQuantity, 0, 50),
+        (LimitKey::OrderQuantity, 0, 51),
+        (LimitKey::OrderQuantity, 2, 50),
+        (LimitKey::PositionQuantity, 0, 50),
+    ] {
+        let digest = digest(key, owner, value);
+        assert!(!seen.contains(&digest), "{key:?} of {owner} to {value}");
+        seen.push(digest);
+    }
+    // One that waits is part of it too.
+    let mut desk = Desk::new(two_persons());
+    desk.send(set(LimitKey::OrdersOpen, 0, 5, 1, 1), 0);
+    let before = desk.gate.digest();
+    desk.send(set(LimitKey::OrdersOpen, 0, 6, 2, 1), 0);
+    assert_ne!(desk.gate.digest(), before);
+}
+
+#[test]
+fn a_limit_needs_more_when_it_is_of_a_window_or_of_the_capital() {
+    let names: Vec<&str> =
+        LimitKey::ALL.iter().filter(|key| key.needs_more()).map(|key| key.name()).collect();
+    let want = [
+        "collar_window_bps",
+        "jump_bps_max",
+        "exposure_bps_max",
+        "message_rate_count_max",
+        "duplicate_count_max",
+        "strategy_order_rate_count_max",
+        "strategy_execution_count_max",
+    ];
+    assert_eq!(names, want);
 }

@@ -238,6 +238,9 @@ impl State for Positions {
             lane.has_traded = from.bool()?;
             lane.not_before_ns = from.u64()?;
             lane.shift = from.u8()?;
+            if SHIFT_MAX < lane.shift {
+                return Err(from.invalid("halvings of a closing order"));
+            }
             lane.hold_ns = from.u64()?;
         }
         Ok(())

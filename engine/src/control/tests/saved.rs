@@ -2,7 +2,7 @@
 
 use super::desk::{Desk, S_NS, chunk, table, trigger};
 use crate::control::breaker::Breaker;
-use crate::control::positions::Positions;
+use crate::control::positions::{Positions, SHIFT_MAX};
 use crate::control::{Action, Control, ControlConfig, Triggers};
 use crate::event::{BreakerState, CommandCode, KillPhase, OrderState, Scope, Side, TripReason};
 use crate::state::{LoadError, Loader, Saver, State};
@@ -102,6 +102,41 @@ fn cut_and_foreign_bytes_are_refused() {
     let mut wrong = bytes.clone();
     wrong[16] = 9;
     assert!(load(&wrong).is_err());
+}
+
+fn load_positions(saved: &Positions) -> Result<Positions, LoadError> {
+    let mut saver = Saver::new();
+    saved.save(&mut saver);
+    let bytes = saver.into_bytes();
+    let mut loader = Loader::new(&bytes);
+    let mut positions = Positions::new(1, 2);
+    positions.load(&mut loader)?;
+    loader.finish()?;
+    Ok(positions)
+}
+
+#[test]
+fn positions_of_another_table_are_refused() {
+    // As many rows of fewer instruments, fewer rows of as many instruments.
+    for (strategy_count, instrument_count) in [(3, 1), (0, 2), (0, 1)] {
+        let error = load_positions(&Positions::new(strategy_count, instrument_count)).unwrap_err();
+        let is_named = error.to_string().ends_with("number of strategies or instruments");
+        assert!(is_named, "{strategy_count} {instrument_count}: {error}");
+    }
+    assert!(load_positions(&Positions::new(2, 2)).is_err());
+}
+
+#[test]
+fn more_halvings_of_closing_orders_than_there_can_be_are_refused() {
+    let of = |shift| {
+        let mut positions = Positions::new(1, 2);
+        positions.lanes[1].shift = shift;
+        load_positions(&positions).map(|positions| positions.lanes[1].shift)
+    };
+    assert_eq!(of(SHIFT_MAX - 1), Ok(SHIFT_MAX - 1));
+    assert_eq!(of(SHIFT_MAX), Ok(SHIFT_MAX));
+    assert!(matches!(of(SHIFT_MAX + 1), Err(LoadError::Invalid { .. })));
+    assert!(matches!(of(u8::MAX), Err(LoadError::Invalid { .. })));
 }
 
 #[test]

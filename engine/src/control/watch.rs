@@ -451,9 +451,7 @@ impl Control {
             self.recover(now_ns, out);
             self.drive_jobs(market, out);
         }
-        if self.desk.is_waiting() {
-            self.expire_waiting(false, out);
-        }
+        self.expire_waiting(false, out);
     }
 
     fn watch_clock(&mut self, now_ns: u64, market: &Market, out: &mut Emitter<'_>) {

@@ -1,6 +1,7 @@
 //! Trips, approvals, recovery, pauses, rearming: what moves a scope and what does not.
 
 use super::desk::{Desk, MS_NS, S_NS, trigger};
+use crate::control::breaker::Breakers;
 use crate::control::{Action, ControlConfig, Trigger, Triggers};
 use crate::event::{BreakerState, CommandCode, Event, Kind, OrderState, Scope, Side, flags};
 
@@ -146,6 +147,27 @@ fn scopes_are_tripped_for_themselves() {
     let listed: Vec<Scope> = desk.control.scopes().map(|status| status.scope).collect();
     let all = [Scope::All].into_iter().chain(scopes.map(|(scope, _)| scope));
     assert_eq!(listed, all.collect::<Vec<Scope>>());
+}
+
+#[test]
+fn every_scope_has_a_place_of_its_own() {
+    let breakers = Breakers::new(2, 3);
+    let venues = (1..4).map(Scope::Venue);
+    let strategies = (0..3).map(Scope::Strategy);
+    let instruments = (0..3).map(Scope::Instrument);
+    let scopes: Vec<Scope> =
+        [Scope::All].into_iter().chain(venues).chain(strategies).chain(instruments).collect();
+    let mut places: Vec<usize> =
+        scopes.iter().map(|scope| breakers.index(*scope).unwrap()).collect();
+    for (scope, place) in scopes.iter().zip(&places) {
+        assert_eq!(breakers.scope(*place), *scope);
+        assert!(*place < breakers.count());
+    }
+    places.dedup();
+    assert_eq!(places.len(), scopes.len());
+    for scope in [Scope::Venue(0), Scope::Venue(4), Scope::Strategy(3), Scope::Instrument(3)] {
+        assert_eq!(breakers.index(scope), None, "{scope:?}");
+    }
 }
 
 #[test]

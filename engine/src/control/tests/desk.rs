@@ -69,6 +69,8 @@ pub(super) struct Desk {
     pub(super) number: u64,
     /// The rule with which the gate refuses every intent; `None` approves all.
     pub(super) refuses: Option<u16>,
+    /// Neither gate nor order stage says anything of an intent: the test does.
+    pub(super) is_silent: bool,
     /// Cancels that left, of the last inbound event.
     pub(super) cancels: Vec<u64>,
     /// The last cascade.
@@ -86,6 +88,7 @@ impl Desk {
             next_id: 1,
             number: 0,
             refuses: None,
+            is_silent: false,
             cancels: Vec::new(),
             cascade: Vec::new(),
         };
@@ -142,6 +145,7 @@ impl Desk {
     /// What gate and order stage make of an event.
     fn world(&mut self, event: &Event) {
         match event.kind {
+            Kind::INTENT if self.is_silent => {}
             Kind::INTENT => {
                 if let Some(rule) = self.refuses {
                     let refused = Event { kind: Kind::REFUSED, code: rule, ..*event };

@@ -1,7 +1,7 @@
 //! Kill and flatten, step by step.
 
 use super::desk::{Desk, MS_NS, OWN, S_NS};
-use crate::control::{ControlConfig, KillTimes};
+use crate::control::{CLOSE_TAG, ControlConfig, KillTimes};
 use crate::event::session::command;
 use crate::event::{BookState, BreakerState, CommandCode, LinkCode, OrderState, Scope, Side, link};
 use crate::instrument::Venue;
@@ -76,6 +76,34 @@ fn a_kill_that_only_cancels_leaves_positions_and_can_close_them_later() {
     let closer = desk.closer().order.id;
     desk.trade(closer, 300);
     assert_eq!(desk.control.state(), BreakerState::Killed);
+}
+
+#[test]
+fn a_kill_asked_again_closes_what_either_asked_for_while_it_lasts() {
+    for (first, second, is_open, closes) in [
+        (false, true, true, true),
+        (true, false, true, true),
+        (false, false, true, false),
+        (false, true, false, true),
+        // Done: what was asked for then is no part of what is asked for now.
+        (true, false, false, false),
+    ] {
+        let mut desk = Desk::new(config());
+        let order = desk.order(0, 1, Side::Buy, 50);
+        kill(&mut desk, Scope::All, first);
+        if !is_open {
+            desk.state(order, OrderState::Cancelled);
+            assert_eq!(desk.control.last_job().phase, 4);
+        }
+        kill(&mut desk, Scope::All, second);
+        desk.hold_late(0, 0, 300);
+        if is_open {
+            desk.state(order, OrderState::Cancelled);
+        }
+        desk.clock();
+        let is_closing = desk.orders.iter().any(|order| order.order.tag == CLOSE_TAG);
+        assert_eq!(is_closing, closes, "{first} {second} {is_open}");
+    }
 }
 
 #[test]

@@ -124,7 +124,7 @@ impl Positions {
             return None;
         }
         let most = i64::try_from(net.saturating_abs()).unwrap_or(i64::MAX);
-        let side = if 0 < position { Side::Sell } else { Side::Buy };
+        let side = if position.is_positive() { Side::Sell } else { Side::Buy };
         Some((side, position.saturating_abs().min(most)))
     }
 

@@ -173,6 +173,64 @@ fn a_kill_concerns_its_scope_alone() {
 }
 
 #[test]
+fn a_kill_closes_the_positions_of_its_scope_alone() {
+    let rows = [(0, 0, 300), (1, 1, 300), (OWN, 2, -300)];
+    for (scope, closed) in [
+        (Scope::All, vec![0, 1, 2]),
+        (Scope::Venue(2), vec![0, 1]),
+        (Scope::Strategy(1), vec![1]),
+        (Scope::Strategy(OWN), vec![2]),
+        (Scope::Instrument(0), vec![0]),
+    ] {
+        let mut desk = Desk::new(config());
+        for (source, instrument, position) in rows {
+            desk.hold(source, instrument, position);
+        }
+        kill(&mut desk, scope, true);
+        let closing: Vec<u16> = desk.orders.iter().map(|order| order.order.instrument).collect();
+        assert_eq!(closing, closed, "{scope:?}");
+    }
+}
+
+#[test]
+fn a_job_that_is_over_leaves_its_rows_alone() {
+    // What the venue does not take is left; when it grows it is a strategy's again.
+    let mut desk = Desk::new(config());
+    desk.hold(0, 0, 95);
+    let told = desk.command(CommandCode::Flatten, Scope::Strategy(0));
+    assert!(told.contains(&"strategy 0 done: 0 cancelled, 1 left".to_string()), "{told:?}");
+    desk.hold(0, 0, 200);
+    desk.command(CommandCode::Trip, Scope::Venue(3));
+    assert_eq!(desk.after(S_NS), [""; 0]);
+    // A kill that was lifted while it was late.
+    let mut desk = Desk::new(config());
+    desk.hold(0, 0, 300);
+    desk.book(0, BookState::Gap);
+    kill(&mut desk, Scope::Strategy(0), true);
+    desk.after(10 * S_NS);
+    let told = desk.command_of(1, CommandCode::Rearm, Scope::Strategy(0), (1, 0));
+    assert_eq!(told.last().unwrap(), "#2 done 1");
+    desk.command(CommandCode::Trip, Scope::Venue(3));
+    desk.book(0, BookState::Live);
+    assert_eq!(desk.after(S_NS), [""; 0]);
+}
+
+#[test]
+fn to_lift_one_kill_leaves_the_others() {
+    let mut desk = Desk::new(config());
+    let orders = [desk.order(0, 0, Side::Buy, 50), desk.order(1, 1, Side::Buy, 50)];
+    kill(&mut desk, Scope::Strategy(0), true);
+    kill(&mut desk, Scope::Strategy(1), true);
+    desk.after(10 * S_NS);
+    let told = desk.command_of(1, CommandCode::Rearm, Scope::Strategy(0), (1, 0));
+    assert_eq!(told, ["strategy 0 KILLED>NORMAL rearmed #1", "#3 done 1"]);
+    assert_eq!(desk.after(S_NS), ["strategy 1 cancelling: 0 cancelled, 1 left"]);
+    assert_eq!(desk.cancels, [orders[1]]);
+    let told = desk.state(orders[1], OrderState::Cancelled);
+    assert_eq!(told, ["strategy 1 done: 1 cancelled, 0 left"]);
+}
+
+#[test]
 fn a_kill_that_takes_too_long_is_told_once_and_closes_where_orders_still_work() {
     let mut desk = Desk::new(config());
     desk.hold(1, 1, -200);

@@ -19,9 +19,7 @@
 //! A condition that lasts (silence, lock, position, dead-man) fires once and keeps the quiet period from
 //! beginning until it is gone.
 
-use crate::event::{
-    BookState, BreakerState, Event, Kind, LockReason, OrderState, Scope, TripReason, flags,
-};
+use crate::event::{BookState, BreakerState, Event, Kind, OrderState, Scope, TripReason, flags};
 use crate::instrument::VENUE_COUNT_MAX;
 use crate::market::Market;
 use crate::ring::Emitter;
@@ -285,7 +283,7 @@ impl Control {
     fn see_lock(&mut self, event: &Event) {
         let venue = usize::try_from(event.tag).unwrap_or(usize::MAX);
         let Some(lock) = self.watch.locks.get_mut(venue) else { return };
-        if event.code == 0 || event.price == i64::from(LockReason::None.code()) {
+        if event.code == 0 {
             *lock = Lasting::default();
         } else {
             lock.begin(event.time_ns);
@@ -323,8 +321,8 @@ impl Control {
     }
 
     fn pending_slot(&mut self, id: u64) -> Option<&mut (u64, u64)> {
-        let mask = u64::try_from(PENDING_SLOT_COUNT - 1).unwrap_or(0);
-        self.watch.pending.get_mut(usize::try_from(id & mask).ok()?)
+        let number = usize::try_from(id).ok()?;
+        self.watch.pending.get_mut(number % PENDING_SLOT_COUNT)
     }
 
     fn await_answer(&mut self, event: &Event) {

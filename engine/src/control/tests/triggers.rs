@@ -124,6 +124,32 @@ fn first_answers_that_take_too_long_trip_and_later_words_do_not_count() {
     assert_eq!(told[2], ["venue 2 NORMAL>SAFE latency #1 3/3"]);
 }
 
+/// Orders with these numbers wait for their first answers at the same time, and get them too late.
+fn late_answers(ids: &[u64]) -> Vec<String> {
+    let mut desk = desk(|triggers| triggers.latency = trigger(SAFE));
+    let order = |id: u64, state: OrderState, before: OrderState| {
+        let mut order = Event::new(Kind::ORDER);
+        (order.instrument, order.id) = (0, id);
+        order.code = u16::from(state.code()) | u16::from(before.code()) << 8;
+        order
+    };
+    for id in ids {
+        desk.decide(order(*id, OrderState::Pending, OrderState::New));
+    }
+    desk.time_ns += 5 * S_NS;
+    let answer = |id: &u64| desk.decide(order(*id, OrderState::Acked, OrderState::Pending));
+    ids.iter().flat_map(answer).collect()
+}
+
+#[test]
+fn every_order_of_the_newest_thousand_waits_for_its_own_answer() {
+    let tripped = ["venue 2 NORMAL>SAFE latency #1 3/3"];
+    assert_eq!(late_answers(&[1, 2, 3]), tripped);
+    assert_eq!(late_answers(&[1_024, 2_047, 1_500]), tripped);
+    assert_eq!(late_answers(&[1, 2, 1_026]), [""; 0], "the place of the second is taken");
+    assert_eq!(late_answers(&[1, 2, 1_026, 5]), tripped);
+}
+
 #[test]
 fn a_book_that_is_not_live_for_too_long_trips_its_instrument_and_keeps_it() {
     let mut desk = desk(|triggers| triggers.staleness = trigger(SAFE));

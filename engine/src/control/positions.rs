@@ -22,6 +22,14 @@ pub(super) struct Row {
     pub(super) is_exiting: bool,
 }
 
+impl Row {
+    /// When the position will have been held as long as it may; `None` without a position or a limit.
+    pub(super) fn due_ns(&self, limit_ns: u64) -> Option<u64> {
+        let is_limited = limit_ns != 0 && self.position != 0;
+        is_limited.then(|| self.since_ns.saturating_add(limit_ns))
+    }
+}
+
 /// What closes positions of one instrument.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Lane {

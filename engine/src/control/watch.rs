@@ -381,10 +381,7 @@ impl Control {
     /// A position changed: when it may become too old.
     #[inline]
     pub(super) fn watch_position(&mut self, index: usize) {
-        let row = *self.positions.row(index);
-        let limit_ns = self.hold_limit(index);
-        if limit_ns != 0 && row.position != 0 {
-            let due_ns = row.since_ns.saturating_add(limit_ns);
+        if let Some(due_ns) = self.positions.row(index).due_ns(self.hold_limit(index)) {
             self.watch.hold_due_ns = self.watch.hold_due_ns.min(due_ns);
         }
     }
@@ -518,10 +515,10 @@ impl Control {
         for index in 0..self.positions.row_count() {
             self.watch_position(index);
             let (row, limit_ns) = (*self.positions.row(index), self.hold_limit(index));
-            let held_ns = now_ns.saturating_sub(row.since_ns);
-            if limit_ns == 0 || row.position == 0 || held_ns <= limit_ns {
+            if row.due_ns(limit_ns).is_none_or(|due_ns| now_ns <= due_ns) {
                 continue;
             }
+            let held_ns = now_ns.saturating_sub(row.since_ns);
             let (source, _) = self.positions.owner(index);
             let own = Scope::Strategy(source);
             if row.is_exiting || self.positions.closable(index).is_none() {

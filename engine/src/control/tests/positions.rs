@@ -55,6 +55,18 @@ fn rows_that_are_being_closed_are_counted_once() {
 }
 
 #[test]
+fn a_row_is_due_when_it_has_a_position_and_a_limit() {
+    let mut positions = Positions::new(1, 1);
+    assert_eq!(positions.row(0).due_ns(60), None);
+    positions.fill(0, -5, 100);
+    assert_eq!(positions.row(0).due_ns(0), None);
+    assert_eq!(positions.row(0).due_ns(60), Some(160));
+    assert_eq!(positions.row(0).due_ns(u64::MAX), Some(u64::MAX));
+    positions.fill(0, 5, 130);
+    assert_eq!(positions.row(0).due_ns(60), None, "flat since then");
+}
+
+#[test]
 fn a_row_is_closed_as_far_as_its_instrument_is_not_flat() {
     for (first, second, closable, other) in [
         (0, 0, None, None),

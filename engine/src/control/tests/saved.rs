@@ -56,6 +56,24 @@ fn a_restart_keeps_a_pause() {
     assert_eq!(told[0], "instrument 2 SAFE>NORMAL paused #0");
 }
 
+#[test]
+fn a_restart_tells_why_a_scope_is_held() {
+    let scope = Scope::Strategy(1);
+    let mut desk = Desk::new(config());
+    desk.command(CommandCode::Trip, scope);
+    desk.command(CommandCode::Pause, scope);
+    assert_eq!(desk.restart(config(), true), ["strategy 1 SAFE>SAFE operator #1"]);
+    let mut desk = Desk::new(config());
+    desk.order(1, 0, Side::Buy, 50);
+    desk.command(CommandCode::Flatten, scope);
+    assert_eq!(desk.restart(config(), true), ["strategy 1 KILLED>KILLED operator #0"]);
+    let mut desk = Desk::new(config());
+    desk.order(1, 0, Side::Buy, 50);
+    desk.command(CommandCode::Pause, scope);
+    desk.command(CommandCode::Flatten, scope);
+    assert_eq!(desk.restart(config(), true), ["strategy 1 KILLED>KILLED paused #0"]);
+}
+
 fn busy() -> Desk {
     let mut desk = Desk::new(config());
     desk.hold(0, 0, 300);

@@ -308,6 +308,34 @@ fn a_position_that_is_held_too_long_is_closed_and_its_strategy_blocked_meanwhile
 }
 
 #[test]
+fn a_second_position_that_is_held_too_long_joins_the_exit_under_way() {
+    let mut desk = holding(|hold| hold.instruments = vec![60 * S_NS, 0, 70 * S_NS], Action::Off);
+    desk.hold(1, 0, 300);
+    desk.hold(1, 2, 300);
+    let told = desk.after(60 * S_NS);
+    assert_eq!(told[1], "strategy 1 NORMAL>KILLED hold-time #0");
+    assert_eq!(desk.closer().order.instrument, 0);
+    let told = desk.after(10 * S_NS + 5);
+    assert!(told[0].starts_with("alert 402 70"), "{told:?}");
+    assert_eq!(told[1..], ["sell 300 @ 9950 of 2 for 1 to reduce"]);
+    assert_eq!(desk.clock(), [""; 0]);
+}
+
+#[test]
+fn a_position_that_is_held_too_long_in_a_killed_scope_is_closed_under_the_kill() {
+    let mut desk = holding(|hold| hold.strategies[1] = 60 * S_NS, SAFE);
+    desk.hold(1, 0, 300);
+    desk.command_of(1, CommandCode::Kill, Scope::Strategy(1), (0, 0));
+    assert_eq!(desk.control.last_job().phase, 4, "it was not asked to close");
+    let told = desk.after(60 * S_NS);
+    assert!(told[0].starts_with("alert 402 60"), "{told:?}");
+    assert_eq!(told[1..], ["sell 300 @ 9950 of 0 for 1 to reduce"]);
+    let closer = desk.closer().order.id;
+    assert_eq!(desk.trade(closer, 300), [""; 0]);
+    assert_eq!(desk.control.held_counts(), (0, 1));
+}
+
+#[test]
 fn the_stricter_hold_time_counts_and_a_change_of_side_begins_anew() {
     let mut desk = holding(
         |hold| {

@@ -3,7 +3,10 @@
 use super::desk::{Desk, MS_NS, OWN, S_NS};
 use crate::control::{CLOSE_TAG, ControlConfig, KillTimes};
 use crate::event::session::command;
-use crate::event::{BookState, BreakerState, CommandCode, LinkCode, OrderState, Scope, Side, link};
+use crate::event::{
+    BookState, BreakerState, CommandCode, Event, KillPhase, Kind, LinkCode, OrderState, OrderTerms,
+    Scope, Side, flags, link,
+};
 use crate::instrument::Venue;
 
 fn config() -> ControlConfig {
@@ -280,6 +283,82 @@ fn what_comes_up_in_a_killed_scope_is_cancelled_and_closed_too() {
     // What is not in the scope is not its affair.
     desk.order(1, 1, Side::Buy, 50);
     assert_eq!(desk.control.last_job().phase, 4);
+}
+
+#[test]
+fn an_order_of_the_operator_is_counted_like_any_other_and_begins_no_kill_anew() {
+    let mut desk = Desk::new(config());
+    let mut manual = command(CommandCode::OrderNew, u32::from(OrderTerms::LIMIT_GTC.code()));
+    (manual.instrument, manual.price, manual.quantity) = (1, 9_900, 50);
+    manual.flags |= flags::REDUCE_ONLY;
+    desk.hear(manual);
+    let told = kill(&mut desk, Scope::All, true);
+    assert_eq!(told[1], "all blocked: 0 cancelled, 1 left");
+    let order = desk.orders[0].order.id;
+    assert_eq!(desk.state(order, OrderState::Cancelled), ["all done: 1 cancelled, 0 left"]);
+    // The gate lets the operator close by hand what a kill has left.
+    desk.hear(manual);
+    assert_eq!(desk.orders.len(), 1);
+    assert_eq!(desk.control.last_job().phase, 4);
+    assert_eq!(desk.after(2 * S_NS), [""; 0]);
+}
+
+#[test]
+fn an_order_of_a_strategy_is_no_closing_order_whatever_its_tag() {
+    let mut desk = Desk::new(config());
+    let mut intent = Event::new(Kind::INTENT);
+    (intent.source, intent.instrument, intent.quantity) = (1, 0, 10);
+    (intent.flags, intent.tag) = (flags::LAST, CLOSE_TAG);
+    desk.decide(intent);
+    let told = kill(&mut desk, Scope::Strategy(1), true);
+    assert_eq!(told[1], "strategy 1 blocked: 0 cancelled, 1 left");
+}
+
+#[test]
+fn the_status_of_a_scope_says_what_holds_it_and_how_far_its_job_is() {
+    let mut desk = Desk::new(config());
+    let scope = Scope::Strategy(1);
+    let status = |desk: &Desk| desk.control.scopes().find(|status| status.scope == scope);
+    assert_eq!(status(&desk), None, "nothing ever happened to it");
+    assert_eq!(desk.control.last_job().phase, 0);
+    let order = desk.order(1, 0, Side::Buy, 50);
+    desk.command(CommandCode::Flatten, scope);
+    let start_ns = desk.time_ns;
+    let flattened = status(&desk).unwrap();
+    assert_eq!((flattened.state, flattened.is_latched), (BreakerState::Killed, false));
+    assert_eq!((flattened.phase, flattened.orders_left), (KillPhase::Cancelling.code(), 1));
+    assert_eq!((flattened.job_start_ns, flattened.job_end_ns), (start_ns, 0));
+    desk.after(10 * S_NS);
+    assert_eq!(status(&desk).unwrap().phase, KillPhase::Late.code());
+    desk.state(order, OrderState::Cancelled);
+    let done = status(&desk).unwrap();
+    assert_eq!((done.state, done.phase), (BreakerState::Normal, KillPhase::Done.code()));
+    assert_eq!((done.job_start_ns, done.job_end_ns), (start_ns, desk.time_ns));
+    desk.command(CommandCode::Pause, scope);
+    assert!(status(&desk).unwrap().is_paused);
+    desk.command(CommandCode::Trip, scope);
+    assert!(!status(&desk).unwrap().is_approved);
+    desk.command_of(1, CommandCode::Approve, scope, (1, 0));
+    assert!(status(&desk).unwrap().is_approved);
+    kill(&mut desk, scope, false);
+    let killed = status(&desk).unwrap();
+    assert_eq!((killed.is_latched, killed.is_approved, killed.trip), (true, false, 2));
+    assert_eq!((killed.tripped_ns, killed.phase), (desk.time_ns, KillPhase::Done.code()));
+    let all = desk.control.scopes().next().unwrap();
+    assert_eq!((all.scope, all.is_latched, all.is_paused, all.trip), (Scope::All, false, false, 0));
+}
+
+#[test]
+fn rows_with_a_position_are_counted() {
+    let mut desk = Desk::new(config());
+    assert_eq!(desk.control.positions_open_count(), 0);
+    desk.hold(0, 0, 300);
+    assert_eq!(desk.control.positions_open_count(), 1);
+    desk.hold(1, 0, -300);
+    desk.hold(OWN, 2, 10);
+    assert_eq!(desk.control.positions_open_count(), 3);
+    desk.hold(1, 0, 300);
+    assert_eq!(desk.control.positions_open_count(), 2);
 }
 
 #[test]

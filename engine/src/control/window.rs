@@ -127,7 +127,9 @@ mod tests {
     fn what_a_window_holds_is_its_hash() {
         let hash = |times_ns: &[u64]| {
             let mut window = Window::new(3, 10);
-            times_ns.iter().for_each(|time_ns| assert!(!window.push(*time_ns)));
+            for time_ns in times_ns {
+                assert!(!window.push(*time_ns));
+            }
             window.digest()
         };
         let mut hashes =

@@ -132,7 +132,9 @@ fn with_last(bytes: &[u8], trip: u64, job: u64, jobs: &[u64], job_count: usize) 
     saver.u64(job);
     saver.u8(is_used);
     saver.count(jobs.len());
-    jobs.iter().for_each(|index| saver.u64(*index));
+    for index in jobs {
+        saver.u64(*index);
+    }
     [&bytes[..start], &saver.into_bytes()].concat()
 }
 

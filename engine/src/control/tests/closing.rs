@@ -4,7 +4,7 @@ use super::desk::{Desk, MS_NS, OWN, S_NS, chunk, table};
 use crate::control::positions::{closing_price, closing_quantity};
 use crate::control::{CLOSE_TAG, Chunk, ControlConfig, KillTimes, MANUAL_TAG};
 use crate::event::{CommandCode, Event, Kind, LockReason, OrderState, Scope, Side, flags};
-use crate::instrument::Venue;
+use crate::instrument::{Instrument, Venue};
 use crate::money::Money;
 
 fn config() -> ControlConfig {
@@ -96,6 +96,16 @@ fn a_closing_quantity_is_on_lot_within_the_gates_limits_and_not_too_small() {
         10   1000000 1000 100000 0 10
         ",
     );
+}
+
+#[test]
+fn a_closing_quantity_is_never_zero_also_where_the_venue_takes_any_notional() {
+    let table = table();
+    let instrument = Instrument { notional_min: Money::ZERO, ..table.get(0).unwrap().clone() };
+    for (wanted, quantity) in [(0, None), (9, None), (10, Some(10)), (11, Some(10))] {
+        let found = closing_quantity(&instrument, &chunk(), wanted, 10_000, 0);
+        assert_eq!(found, quantity, "{wanted}");
+    }
 }
 
 #[test]

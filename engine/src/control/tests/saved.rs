@@ -227,6 +227,20 @@ fn positions_of_another_table_are_refused() {
 }
 
 #[test]
+fn rows_that_are_being_closed_are_counted_when_they_are_loaded() {
+    for rows in [&[][..], &[1], &[0, 3], &[0, 1, 3]] {
+        let mut positions = Positions::new(1, 2);
+        for row in rows {
+            positions.fill(*row, 10, 1);
+            positions.set_exiting(*row, true);
+        }
+        let loaded = load_positions(&positions).unwrap();
+        assert_eq!(loaded.exiting_count, rows.len());
+        assert_eq!(loaded.digest(), positions.digest());
+    }
+}
+
+#[test]
 fn more_halvings_of_closing_orders_than_there_can_be_are_refused() {
     let of = |shift| {
         let mut positions = Positions::new(1, 2);

@@ -118,10 +118,6 @@ impl Desk {
         }
     }
 
-    pub(super) fn is_waiting(&self) -> bool {
-        !self.waiting.is_empty()
-    }
-
     pub(super) fn digest(&self) -> u64 {
         self.waiting
             .iter()

@@ -137,9 +137,6 @@ impl Control {
     /// Moves every job on as far as what is known allows.
     #[inline]
     pub(super) fn advance_jobs(&mut self, market: &Market, out: &mut Emitter<'_>) {
-        if self.jobs.is_empty() && self.positions.exiting_count == 0 {
-            return;
-        }
         let is_due = self.jobs.iter().any(|index| {
             let job = &self.breakers.get(*index).job;
             job.working == 0 || job.is_late

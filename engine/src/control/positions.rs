@@ -22,6 +22,14 @@ pub(super) struct Row {
     pub(super) is_exiting: bool,
 }
 
+impl Row {
+    /// When the position will have been held as long as it may; `None` without a position or a limit.
+    pub(super) fn due_ns(&self, limit_ns: u64) -> Option<u64> {
+        let is_limited = limit_ns != 0 && self.position != 0;
+        is_limited.then(|| self.since_ns.saturating_add(limit_ns))
+    }
+}
+
 /// What closes positions of one instrument.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Lane {
@@ -124,7 +132,7 @@ impl Positions {
             return None;
         }
         let most = i64::try_from(net.saturating_abs()).unwrap_or(i64::MAX);
-        let side = if 0 < position { Side::Sell } else { Side::Buy };
+        let side = if position.is_positive() { Side::Sell } else { Side::Buy };
         Some((side, position.saturating_abs().min(most)))
     }
 
@@ -238,6 +246,9 @@ impl State for Positions {
             lane.has_traded = from.bool()?;
             lane.not_before_ns = from.u64()?;
             lane.shift = from.u8()?;
+            if SHIFT_MAX < lane.shift {
+                return Err(from.invalid("halvings of a closing order"));
+            }
             lane.hold_ns = from.u64()?;
         }
         Ok(())

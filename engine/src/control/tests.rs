@@ -5,5 +5,6 @@ mod breakers;
 mod closing;
 mod desk;
 mod kills;
+mod positions;
 mod saved;
 mod triggers;

@@ -19,9 +19,7 @@
 //! A condition that lasts (silence, lock, position, dead-man) fires once and keeps the quiet period from
 //! beginning until it is gone.
 
-use crate::event::{
-    BookState, BreakerState, Event, Kind, LockReason, OrderState, Scope, TripReason, flags,
-};
+use crate::event::{BookState, BreakerState, Event, Kind, OrderState, Scope, TripReason, flags};
 use crate::instrument::VENUE_COUNT_MAX;
 use crate::market::Market;
 use crate::ring::Emitter;
@@ -285,7 +283,7 @@ impl Control {
     fn see_lock(&mut self, event: &Event) {
         let venue = usize::try_from(event.tag).unwrap_or(usize::MAX);
         let Some(lock) = self.watch.locks.get_mut(venue) else { return };
-        if event.code == 0 || event.price == i64::from(LockReason::None.code()) {
+        if event.code == 0 {
             *lock = Lasting::default();
         } else {
             lock.begin(event.time_ns);
@@ -323,8 +321,8 @@ impl Control {
     }
 
     fn pending_slot(&mut self, id: u64) -> Option<&mut (u64, u64)> {
-        let mask = u64::try_from(PENDING_SLOT_COUNT - 1).unwrap_or(0);
-        self.watch.pending.get_mut(usize::try_from(id & mask).ok()?)
+        let number = usize::try_from(id).ok()?;
+        self.watch.pending.get_mut(number % PENDING_SLOT_COUNT)
     }
 
     fn await_answer(&mut self, event: &Event) {
@@ -383,10 +381,7 @@ impl Control {
     /// A position changed: when it may become too old.
     #[inline]
     pub(super) fn watch_position(&mut self, index: usize) {
-        let row = *self.positions.row(index);
-        let limit_ns = self.hold_limit(index);
-        if limit_ns != 0 && row.position != 0 {
-            let due_ns = row.since_ns.saturating_add(limit_ns);
+        if let Some(due_ns) = self.positions.row(index).due_ns(self.hold_limit(index)) {
             self.watch.hold_due_ns = self.watch.hold_due_ns.min(due_ns);
         }
     }
@@ -451,9 +446,7 @@ impl Control {
             self.recover(now_ns, out);
             self.drive_jobs(market, out);
         }
-        if self.desk.is_waiting() {
-            self.expire_waiting(false, out);
-        }
+        self.expire_waiting(false, out);
     }
 
     fn watch_clock(&mut self, now_ns: u64, market: &Market, out: &mut Emitter<'_>) {
@@ -522,10 +515,10 @@ impl Control {
         for index in 0..self.positions.row_count() {
             self.watch_position(index);
             let (row, limit_ns) = (*self.positions.row(index), self.hold_limit(index));
-            let held_ns = now_ns.saturating_sub(row.since_ns);
-            if limit_ns == 0 || row.position == 0 || held_ns <= limit_ns {
+            if row.due_ns(limit_ns).is_none_or(|due_ns| now_ns <= due_ns) {
                 continue;
             }
+            let held_ns = now_ns.saturating_sub(row.since_ns);
             let (source, _) = self.positions.owner(index);
             let own = Scope::Strategy(source);
             if row.is_exiting || self.positions.closable(index).is_none() {

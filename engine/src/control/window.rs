@@ -124,6 +124,22 @@ mod tests {
     }
 
     #[test]
+    fn what_a_window_holds_is_its_hash() {
+        let hash = |times_ns: &[u64]| {
+            let mut window = Window::new(3, 10);
+            for time_ns in times_ns {
+                assert!(!window.push(*time_ns));
+            }
+            window.digest()
+        };
+        let mut hashes =
+            [&[][..], &[1], &[2], &[1, 2], &[2, 2], &[1, 20, 40], &[2, 20, 40]].map(hash);
+        hashes.sort_unstable();
+        assert!(hashes.windows(2).all(|pair| pair[0] != pair[1]), "{hashes:?}");
+        assert_eq!(hash(&[1, 20, 40, 60]), hash(&[20, 40, 60]), "what is gone is gone");
+    }
+
+    #[test]
     fn a_window_of_another_size_takes_the_newest() {
         let mut window = Window::new(4, 100);
         for time_ns in [1, 2, 3] {

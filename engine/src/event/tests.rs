@@ -75,6 +75,35 @@ fn a_scope_survives_its_tag_and_no_other_tag_is_a_scope() {
 }
 
 #[test]
+fn a_scope_covers_its_own_and_nothing_else() {
+    let all = [(1, 0, 0), (2, 0, 0), (1, 3, 0), (1, 0, 4)];
+    for (scope, covered) in [
+        (Scope::All, [true, true, true, true]),
+        (Scope::Venue(1), [true, false, true, true]),
+        (Scope::Venue(2), [false, true, false, false]),
+        (Scope::Strategy(3), [false, false, true, false]),
+        (Scope::Strategy(1), [false; 4]),
+        (Scope::Instrument(4), [false, false, false, true]),
+        (Scope::Instrument(3), [false; 4]),
+    ] {
+        let found = all.map(|(venue, source, index)| scope.covers(venue, source, index));
+        assert_eq!(found, covered, "{scope}");
+    }
+}
+
+#[test]
+fn a_tag_says_kind_and_number_of_a_scope() {
+    for (scope, tag) in [
+        (Scope::All, 0),
+        (Scope::Venue(3), 0x0001_0003),
+        (Scope::Strategy(0xabcd), 0x0002_abcd),
+        (Scope::Instrument(0x1234), 0x0003_1234),
+    ] {
+        assert_eq!(scope.tag(), tag, "{scope}");
+    }
+}
+
+#[test]
 fn every_command_has_a_number_and_a_name_of_its_own() {
     let known: Vec<CommandCode> = (0..=u16::MAX).filter_map(CommandCode::from_code).collect();
     assert_eq!(known.len(), 22);

@@ -219,6 +219,7 @@ mod tests {
         drop((engine, tool));
         let engine = KillFlag::create_in(dir.path()).unwrap();
         assert_eq!(engine.word(), 77);
+        assert_eq!(format!("{engine:?}"), "KillFlag { word: 77 }");
         assert!(!engine.clear(76), "another word is another kill");
         assert!(engine.clear(77));
         assert_eq!(engine.word(), 0);

@@ -129,16 +129,28 @@ fn a_refusal_of_a_strategy_is_not_taken_for_one_of_the_operator() {
 #[test]
 fn an_order_that_ends_in_its_own_cascade_was_not_possible() {
     let mut desk = Desk::new(config());
+    desk.is_silent = true;
+    let manual = crate::control::MANUAL_TAG;
+    for (state, flag, tag, answer) in [
+        (OrderState::Rejected, flags::OPERATOR, manual, "#77 wrong-state 9"),
+        (OrderState::Pending, flags::OPERATOR, manual, "#77 done 9"),
+        // Orders that are not the command's.
+        (OrderState::Pending, flags::OPERATOR, crate::control::CLOSE_TAG, "#77 wrong-state 0"),
+        (OrderState::Pending, 0, manual, "#77 wrong-state 0"),
+    ] {
+        let mut order = told_order(9, state, OrderState::New);
+        (order.flags, order.tag) = (flag, tag);
+        let told = desk.hear_and(new_order(65_535, OrderTerms::LIMIT_GTC), &[order]);
+        assert_eq!(told.last().unwrap(), answer, "{state:?} {flag} {tag}");
+    }
+}
+
+/// What the order stage tells of an order.
+fn told_order(id: u64, state: OrderState, before: OrderState) -> Event {
     let mut order = Event::new(Kind::ORDER);
-    (order.instrument, order.source, order.id, order.tag) = (1, OWN, 9, crate::control::MANUAL_TAG);
-    order.flags = flags::OPERATOR;
-    order.code = u16::from(OrderState::Rejected.code()) | u16::from(OrderState::New.code()) << 8;
-    desk.refuses = Some(1);
-    let told = desk.hear_and(new_order(65_535, OrderTerms::LIMIT_GTC), &[order]);
-    assert!(
-        told.contains(&"#77 refused 1".to_string())
-            || told.contains(&"#77 wrong-state 9".to_string())
-    );
+    (order.instrument, order.source, order.id) = (1, OWN, id);
+    order.code = u16::from(state.code()) | u16::from(before.code()) << 8;
+    order
 }
 
 #[test]
@@ -158,6 +170,29 @@ fn a_cancel_is_answered_by_what_becomes_of_the_order() {
     anomaly.id = 6;
     let told = desk.hear_and(other, &[anomaly]);
     assert_eq!(told.last().unwrap(), "#77 wrong-state 114", "the first word counts");
+}
+
+#[test]
+fn only_the_order_that_a_cancel_names_answers_it() {
+    let pending = |id| told_order(id, OrderState::PendingCancel, OrderState::Acked);
+    let cancel = Event { quantity: 6, ..of(CommandCode::OrderCancel, 0) };
+    check(cancel, &[pending(6)], "#77 done 6");
+    check(cancel, &[pending(7)], "#77 no-such-target 122");
+    let acked = told_order(6, OrderState::Acked, OrderState::Pending);
+    check(cancel, &[acked], "#77 no-such-target 122");
+    // Another command is not answered by a cancel, whatever number it carries.
+    for id in [6, 7] {
+        let halt = Event { quantity: 6, ..of(CommandCode::Halt, 0) };
+        check(halt, &[pending(id)], "#77 already-so 0");
+    }
+}
+
+#[test]
+fn a_cancel_by_hand_is_the_operators_and_stands_alone() {
+    let mut desk = Desk::new(config());
+    desk.hear(Event { quantity: 6, ..of(CommandCode::OrderCancel, 0) });
+    let cancel = desk.cascade.iter().find(|event| event.kind == Kind::INTENT_CANCEL).unwrap();
+    assert_eq!((cancel.id, cancel.flags), (6, flags::OPERATOR | flags::LAST));
 }
 
 fn two_persons() -> Desk {

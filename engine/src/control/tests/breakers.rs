@@ -1,8 +1,11 @@
 //! Trips, approvals, recovery, pauses, rearming: what moves a scope and what does not.
 
 use super::desk::{Desk, MS_NS, S_NS, trigger};
+use crate::control::breaker::Breakers;
 use crate::control::{Action, ControlConfig, Trigger, Triggers};
-use crate::event::{BreakerState, CommandCode, Event, Kind, OrderState, Scope, Side, flags};
+use crate::event::{
+    BreakerState, CommandCode, Event, Kind, NO_STRATEGY, OrderState, Scope, Side, flags,
+};
 
 const QUIET_NS: u64 = 600 * S_NS;
 
@@ -149,6 +152,27 @@ fn scopes_are_tripped_for_themselves() {
 }
 
 #[test]
+fn every_scope_has_a_place_of_its_own() {
+    let breakers = Breakers::new(2, 3);
+    let venues = (1..4).map(Scope::Venue);
+    let strategies = (0..3).map(Scope::Strategy);
+    let instruments = (0..3).map(Scope::Instrument);
+    let scopes: Vec<Scope> =
+        [Scope::All].into_iter().chain(venues).chain(strategies).chain(instruments).collect();
+    let mut places: Vec<usize> =
+        scopes.iter().map(|scope| breakers.index(*scope).unwrap()).collect();
+    for (scope, place) in scopes.iter().zip(&places) {
+        assert_eq!(breakers.scope(*place), *scope);
+        assert!(*place < breakers.count());
+    }
+    places.dedup();
+    assert_eq!(places.len(), scopes.len());
+    for scope in [Scope::Venue(0), Scope::Venue(4), Scope::Strategy(3), Scope::Instrument(3)] {
+        assert_eq!(breakers.index(scope), None, "{scope:?}");
+    }
+}
+
+#[test]
 fn a_pause_is_lifted_by_its_end_alone_and_hides_no_trip() {
     let mut desk = Desk::new(config());
     let strategy = Scope::Strategy(1);
@@ -200,12 +224,45 @@ fn what_was_judged_before_the_trip_in_the_same_cascade_is_cancelled_again() {
     };
     let told = overtaken(Action::Safe, 0);
     assert_eq!(told[1..], ["strategy 1 NORMAL>SAFE strategy-panic #1", "cancel 1"]);
+    let told = overtaken(Action::Safe, flags::OPERATOR);
+    assert_eq!(told[1..], ["strategy 1 NORMAL>SAFE strategy-panic #1"], "the operator's own");
     let told = overtaken(Action::Safe, flags::REDUCE_ONLY);
     assert_eq!(told[1..], ["strategy 1 NORMAL>SAFE strategy-panic #1"], "it may work");
     let told = overtaken(Action::Kill, flags::REDUCE_ONLY);
     assert_eq!(told.last().unwrap(), "cancel 1", "{told:?}");
     let told = overtaken(Action::Off, 0);
     assert_eq!(told.len(), 1, "{told:?}");
+}
+
+#[test]
+fn a_cancel_of_what_was_judged_before_the_trip_is_the_operators_and_of_an_order_that_works() {
+    for is_full in [false, true] {
+        let triggers = Triggers { strategy_panic: trigger(Action::Safe), ..Triggers::default() };
+        let mut desk = Desk::new(ControlConfig { triggers, ..config() });
+        desk.is_full = is_full;
+        let mut intent = Event::new(Kind::INTENT);
+        (intent.source, intent.instrument, intent.quantity) = (1, 2, 10);
+        intent.flags = flags::LAST;
+        desk.overtake(intent, (1, 1));
+        let cancel = desk.cascade.iter().find(|event| event.kind == Kind::INTENT_CANCEL);
+        let found =
+            cancel.map(|cancel| (cancel.instrument, cancel.id, cancel.source, cancel.flags));
+        let wanted = (2, 1, NO_STRATEGY, flags::OPERATOR | flags::LAST);
+        assert_eq!(found, (!is_full).then_some(wanted));
+    }
+}
+
+#[test]
+fn what_was_judged_by_a_state_is_not_cancelled_when_another_reason_is_told_for_it() {
+    let triggers = Triggers { strategy_panic: trigger(Action::Safe), ..Triggers::default() };
+    let mut desk = Desk::new(ControlConfig { triggers, ..config() });
+    desk.command(CommandCode::Trip, Scope::Strategy(1));
+    let mut intent = Event::new(Kind::INTENT);
+    (intent.source, intent.instrument, intent.quantity) = (1, 0, 10);
+    intent.flags = flags::LAST;
+    let told = desk.overtake(intent, (1, 1));
+    assert_eq!(told[1..], ["strategy 1 SAFE>SAFE strategy-panic #2"]);
+    assert_eq!(desk.orders[0].state, OrderState::Pending);
 }
 
 #[test]

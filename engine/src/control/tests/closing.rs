@@ -2,9 +2,9 @@
 
 use super::desk::{Desk, MS_NS, OWN, S_NS, chunk, table};
 use crate::control::positions::{closing_price, closing_quantity};
-use crate::control::{Chunk, ControlConfig, KillTimes};
-use crate::event::{CommandCode, LockReason, OrderState, Scope, Side};
-use crate::instrument::Venue;
+use crate::control::{CLOSE_TAG, Chunk, ControlConfig, KillTimes, MANUAL_TAG};
+use crate::event::{CommandCode, Event, Kind, LockReason, OrderState, Scope, Side, flags};
+use crate::instrument::{Instrument, Venue};
 use crate::money::Money;
 
 fn config() -> ControlConfig {
@@ -99,6 +99,16 @@ fn a_closing_quantity_is_on_lot_within_the_gates_limits_and_not_too_small() {
 }
 
 #[test]
+fn a_closing_quantity_is_never_zero_also_where_the_venue_takes_any_notional() {
+    let table = table();
+    let instrument = Instrument { notional_min: Money::ZERO, ..table.get(0).unwrap().clone() };
+    for (wanted, quantity) in [(0, None), (9, None), (10, Some(10)), (11, Some(10))] {
+        let found = closing_quantity(&instrument, &chunk(), wanted, 10_000, 0);
+        assert_eq!(found, quantity, "{wanted}");
+    }
+}
+
+#[test]
 fn a_large_position_is_closed_piece_by_piece() {
     let mut desk = Desk::new(config());
     desk.hold(0, 0, 2_600);
@@ -144,6 +154,29 @@ fn a_refusal_is_waited_out_and_one_for_size_makes_the_orders_smaller() {
     assert_eq!(desk.after(250 * MS_NS), ["sell 500 @ 9950 of 0 for 0 to reduce"]);
     desk.refuses = None;
     assert_eq!(desk.after(250 * MS_NS), ["sell 250 @ 9950 of 0 for 0 to reduce"]);
+}
+
+#[test]
+fn a_refusal_of_another_order_is_not_one_of_the_closing_order() {
+    for (flag, tag, is_closing) in [
+        (flags::OPERATOR, CLOSE_TAG, true),
+        (flags::OPERATOR, MANUAL_TAG, false),
+        // A strategy may choose its tags.
+        (0, CLOSE_TAG, false),
+        (0, 0, false),
+    ] {
+        let mut desk = Desk::new(config());
+        desk.hold(0, 0, 2_000);
+        flatten(&mut desk, Scope::All);
+        let mut refused = Event::new(Kind::REFUSED);
+        (refused.instrument, refused.code) = (0, 114);
+        (refused.flags, refused.tag) = (flag | flags::LAST, tag);
+        desk.decide(refused);
+        let told = desk.after(S_NS);
+        let wanted: &[&str] =
+            if is_closing { &["sell 500 @ 9950 of 0 for 0 to reduce"] } else { &[] };
+        assert_eq!(told, wanted, "{flag} {tag:#x}");
+    }
 }
 
 #[test]

@@ -69,6 +69,10 @@ pub(super) struct Desk {
     pub(super) number: u64,
     /// The rule with which the gate refuses every intent; `None` approves all.
     pub(super) refuses: Option<u16>,
+    /// Neither gate nor order stage says anything of an intent: the test does.
+    pub(super) is_silent: bool,
+    /// The order stage has no room: what is approved is rejected.
+    pub(super) is_full: bool,
     /// Cancels that left, of the last inbound event.
     pub(super) cancels: Vec<u64>,
     /// The last cascade.
@@ -86,6 +90,8 @@ impl Desk {
             next_id: 1,
             number: 0,
             refuses: None,
+            is_silent: false,
+            is_full: false,
             cancels: Vec::new(),
             cascade: Vec::new(),
         };
@@ -142,6 +148,7 @@ impl Desk {
     /// What gate and order stage make of an event.
     fn world(&mut self, event: &Event) {
         match event.kind {
+            Kind::INTENT if self.is_silent => {}
             Kind::INTENT => {
                 if let Some(rule) = self.refuses {
                     let refused = Event { kind: Kind::REFUSED, code: rule, ..*event };
@@ -194,6 +201,9 @@ impl Desk {
         self.next_id += 1;
         let order = Event { kind: Kind::ORDER, id, ..*approved };
         self.orders.push(Working { order, state: OrderState::New, leaves: order.quantity });
+        if self.is_full {
+            return self.tell(approved, id, OrderState::Rejected, OrderState::New);
+        }
         self.tell(approved, id, OrderState::New, OrderState::New);
         self.tell(approved, id, OrderState::Pending, OrderState::New);
     }

@@ -1,9 +1,12 @@
 //! Kill and flatten, step by step.
 
 use super::desk::{Desk, MS_NS, OWN, S_NS};
-use crate::control::{ControlConfig, KillTimes};
+use crate::control::{CLOSE_TAG, ControlConfig, KillTimes};
 use crate::event::session::command;
-use crate::event::{BookState, BreakerState, CommandCode, LinkCode, OrderState, Scope, Side, link};
+use crate::event::{
+    BookState, BreakerState, CommandCode, Event, KillPhase, Kind, LinkCode, OrderState, OrderTerms,
+    Scope, Side, flags, link,
+};
 use crate::instrument::Venue;
 
 fn config() -> ControlConfig {
@@ -79,6 +82,34 @@ fn a_kill_that_only_cancels_leaves_positions_and_can_close_them_later() {
 }
 
 #[test]
+fn a_kill_asked_again_closes_what_either_asked_for_while_it_lasts() {
+    for (first, second, is_open, closes) in [
+        (false, true, true, true),
+        (true, false, true, true),
+        (false, false, true, false),
+        (false, true, false, true),
+        // Done: what was asked for then is no part of what is asked for now.
+        (true, false, false, false),
+    ] {
+        let mut desk = Desk::new(config());
+        let order = desk.order(0, 1, Side::Buy, 50);
+        kill(&mut desk, Scope::All, first);
+        if !is_open {
+            desk.state(order, OrderState::Cancelled);
+            assert_eq!(desk.control.last_job().phase, 4);
+        }
+        kill(&mut desk, Scope::All, second);
+        desk.hold_late(0, 0, 300);
+        if is_open {
+            desk.state(order, OrderState::Cancelled);
+        }
+        desk.clock();
+        let is_closing = desk.orders.iter().any(|order| order.order.tag == CLOSE_TAG);
+        assert_eq!(is_closing, closes, "{first} {second} {is_open}");
+    }
+}
+
+#[test]
 fn what_still_works_is_cancelled_again_and_a_returned_link_is_not_waited_for() {
     let mut desk = Desk::new(config());
     let order = desk.order(0, 0, Side::Buy, 50);
@@ -145,6 +176,64 @@ fn a_kill_concerns_its_scope_alone() {
 }
 
 #[test]
+fn a_kill_closes_the_positions_of_its_scope_alone() {
+    let rows = [(0, 0, 300), (1, 1, 300), (OWN, 2, -300)];
+    for (scope, closed) in [
+        (Scope::All, vec![0, 1, 2]),
+        (Scope::Venue(2), vec![0, 1]),
+        (Scope::Strategy(1), vec![1]),
+        (Scope::Strategy(OWN), vec![2]),
+        (Scope::Instrument(0), vec![0]),
+    ] {
+        let mut desk = Desk::new(config());
+        for (source, instrument, position) in rows {
+            desk.hold(source, instrument, position);
+        }
+        kill(&mut desk, scope, true);
+        let closing: Vec<u16> = desk.orders.iter().map(|order| order.order.instrument).collect();
+        assert_eq!(closing, closed, "{scope:?}");
+    }
+}
+
+#[test]
+fn a_job_that_is_over_leaves_its_rows_alone() {
+    // What the venue does not take is left; when it grows it is a strategy's again.
+    let mut desk = Desk::new(config());
+    desk.hold(0, 0, 95);
+    let told = desk.command(CommandCode::Flatten, Scope::Strategy(0));
+    assert!(told.contains(&"strategy 0 done: 0 cancelled, 1 left".to_string()), "{told:?}");
+    desk.hold(0, 0, 200);
+    desk.command(CommandCode::Trip, Scope::Venue(3));
+    assert_eq!(desk.after(S_NS), [""; 0]);
+    // A kill that was lifted while it was late.
+    let mut desk = Desk::new(config());
+    desk.hold(0, 0, 300);
+    desk.book(0, BookState::Gap);
+    kill(&mut desk, Scope::Strategy(0), true);
+    desk.after(10 * S_NS);
+    let told = desk.command_of(1, CommandCode::Rearm, Scope::Strategy(0), (1, 0));
+    assert_eq!(told.last().unwrap(), "#2 done 1");
+    desk.command(CommandCode::Trip, Scope::Venue(3));
+    desk.book(0, BookState::Live);
+    assert_eq!(desk.after(S_NS), [""; 0]);
+}
+
+#[test]
+fn to_lift_one_kill_leaves_the_others() {
+    let mut desk = Desk::new(config());
+    let orders = [desk.order(0, 0, Side::Buy, 50), desk.order(1, 1, Side::Buy, 50)];
+    kill(&mut desk, Scope::Strategy(0), true);
+    kill(&mut desk, Scope::Strategy(1), true);
+    desk.after(10 * S_NS);
+    let told = desk.command_of(1, CommandCode::Rearm, Scope::Strategy(0), (1, 0));
+    assert_eq!(told, ["strategy 0 KILLED>NORMAL rearmed #1", "#3 done 1"]);
+    assert_eq!(desk.after(S_NS), ["strategy 1 cancelling: 0 cancelled, 1 left"]);
+    assert_eq!(desk.cancels, [orders[1]]);
+    let told = desk.state(orders[1], OrderState::Cancelled);
+    assert_eq!(told, ["strategy 1 done: 1 cancelled, 0 left"]);
+}
+
+#[test]
 fn a_kill_that_takes_too_long_is_told_once_and_closes_where_orders_still_work() {
     let mut desk = Desk::new(config());
     desk.hold(1, 1, -200);
@@ -194,6 +283,82 @@ fn what_comes_up_in_a_killed_scope_is_cancelled_and_closed_too() {
     // What is not in the scope is not its affair.
     desk.order(1, 1, Side::Buy, 50);
     assert_eq!(desk.control.last_job().phase, 4);
+}
+
+#[test]
+fn an_order_of_the_operator_is_counted_like_any_other_and_begins_no_kill_anew() {
+    let mut desk = Desk::new(config());
+    let mut manual = command(CommandCode::OrderNew, u32::from(OrderTerms::LIMIT_GTC.code()));
+    (manual.instrument, manual.price, manual.quantity) = (1, 9_900, 50);
+    manual.flags |= flags::REDUCE_ONLY;
+    desk.hear(manual);
+    let told = kill(&mut desk, Scope::All, true);
+    assert_eq!(told[1], "all blocked: 0 cancelled, 1 left");
+    let order = desk.orders[0].order.id;
+    assert_eq!(desk.state(order, OrderState::Cancelled), ["all done: 1 cancelled, 0 left"]);
+    // The gate lets the operator close by hand what a kill has left.
+    desk.hear(manual);
+    assert_eq!(desk.orders.len(), 1);
+    assert_eq!(desk.control.last_job().phase, 4);
+    assert_eq!(desk.after(2 * S_NS), [""; 0]);
+}
+
+#[test]
+fn an_order_of_a_strategy_is_no_closing_order_whatever_its_tag() {
+    let mut desk = Desk::new(config());
+    let mut intent = Event::new(Kind::INTENT);
+    (intent.source, intent.instrument, intent.quantity) = (1, 0, 10);
+    (intent.flags, intent.tag) = (flags::LAST, CLOSE_TAG);
+    desk.decide(intent);
+    let told = kill(&mut desk, Scope::Strategy(1), true);
+    assert_eq!(told[1], "strategy 1 blocked: 0 cancelled, 1 left");
+}
+
+#[test]
+fn the_status_of_a_scope_says_what_holds_it_and_how_far_its_job_is() {
+    let mut desk = Desk::new(config());
+    let scope = Scope::Strategy(1);
+    let status = |desk: &Desk| desk.control.scopes().find(|status| status.scope == scope);
+    assert_eq!(status(&desk), None, "nothing ever happened to it");
+    assert_eq!(desk.control.last_job().phase, 0);
+    let order = desk.order(1, 0, Side::Buy, 50);
+    desk.command(CommandCode::Flatten, scope);
+    let start_ns = desk.time_ns;
+    let flattened = status(&desk).unwrap();
+    assert_eq!((flattened.state, flattened.is_latched), (BreakerState::Killed, false));
+    assert_eq!((flattened.phase, flattened.orders_left), (KillPhase::Cancelling.code(), 1));
+    assert_eq!((flattened.job_start_ns, flattened.job_end_ns), (start_ns, 0));
+    desk.after(10 * S_NS);
+    assert_eq!(status(&desk).unwrap().phase, KillPhase::Late.code());
+    desk.state(order, OrderState::Cancelled);
+    let done = status(&desk).unwrap();
+    assert_eq!((done.state, done.phase), (BreakerState::Normal, KillPhase::Done.code()));
+    assert_eq!((done.job_start_ns, done.job_end_ns), (start_ns, desk.time_ns));
+    desk.command(CommandCode::Pause, scope);
+    assert!(status(&desk).unwrap().is_paused);
+    desk.command(CommandCode::Trip, scope);
+    assert!(!status(&desk).unwrap().is_approved);
+    desk.command_of(1, CommandCode::Approve, scope, (1, 0));
+    assert!(status(&desk).unwrap().is_approved);
+    kill(&mut desk, scope, false);
+    let killed = status(&desk).unwrap();
+    assert_eq!((killed.is_latched, killed.is_approved, killed.trip), (true, false, 2));
+    assert_eq!((killed.tripped_ns, killed.phase), (desk.time_ns, KillPhase::Done.code()));
+    let all = desk.control.scopes().next().unwrap();
+    assert_eq!((all.scope, all.is_latched, all.is_paused, all.trip), (Scope::All, false, false, 0));
+}
+
+#[test]
+fn rows_with_a_position_are_counted() {
+    let mut desk = Desk::new(config());
+    assert_eq!(desk.control.positions_open_count(), 0);
+    desk.hold(0, 0, 300);
+    assert_eq!(desk.control.positions_open_count(), 1);
+    desk.hold(1, 0, -300);
+    desk.hold(OWN, 2, 10);
+    assert_eq!(desk.control.positions_open_count(), 3);
+    desk.hold(1, 0, 300);
+    assert_eq!(desk.control.positions_open_count(), 2);
 }
 
 #[test]

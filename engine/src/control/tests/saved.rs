@@ -2,7 +2,7 @@
 
 use super::desk::{Desk, S_NS, chunk, table, trigger};
 use crate::control::breaker::Breaker;
-use crate::control::positions::Positions;
+use crate::control::positions::{Positions, SHIFT_MAX};
 use crate::control::{Action, Control, ControlConfig, Triggers};
 use crate::event::{BreakerState, CommandCode, KillPhase, OrderState, Scope, Side, TripReason};
 use crate::state::{LoadError, Loader, Saver, State};
@@ -56,6 +56,24 @@ fn a_restart_keeps_a_pause() {
     assert_eq!(told[0], "instrument 2 SAFE>NORMAL paused #0");
 }
 
+#[test]
+fn a_restart_tells_why_a_scope_is_held() {
+    let scope = Scope::Strategy(1);
+    let mut desk = Desk::new(config());
+    desk.command(CommandCode::Trip, scope);
+    desk.command(CommandCode::Pause, scope);
+    assert_eq!(desk.restart(config(), true), ["strategy 1 SAFE>SAFE operator #1"]);
+    let mut desk = Desk::new(config());
+    desk.order(1, 0, Side::Buy, 50);
+    desk.command(CommandCode::Flatten, scope);
+    assert_eq!(desk.restart(config(), true), ["strategy 1 KILLED>KILLED operator #0"]);
+    let mut desk = Desk::new(config());
+    desk.order(1, 0, Side::Buy, 50);
+    desk.command(CommandCode::Pause, scope);
+    desk.command(CommandCode::Flatten, scope);
+    assert_eq!(desk.restart(config(), true), ["strategy 1 KILLED>KILLED paused #0"]);
+}
+
 fn busy() -> Desk {
     let mut desk = Desk::new(config());
     desk.hold(0, 0, 300);
@@ -102,6 +120,137 @@ fn cut_and_foreign_bytes_are_refused() {
     let mut wrong = bytes.clone();
     wrong[16] = 9;
     assert!(load(&wrong).is_err());
+}
+
+/// Saved bytes whose last words are others: of the last trip, of the last job, of the jobs.
+fn with_last(bytes: &[u8], trip: u64, job: u64, jobs: &[u64], job_count: usize) -> Vec<u8> {
+    // What follows them: whether the stage is used, and the count of jobs.
+    let start = bytes.len() - 8 * job_count - 8 - 1 - 16;
+    let is_used = bytes[start + 16];
+    let mut saver = Saver::new();
+    saver.u64(trip);
+    saver.u64(job);
+    saver.u8(is_used);
+    saver.count(jobs.len());
+    for index in jobs {
+        saver.u64(*index);
+    }
+    [&bytes[..start], &saver.into_bytes()].concat()
+}
+
+#[test]
+fn places_that_no_breaker_has_and_jobs_that_none_does_are_refused() {
+    // Everything, four venues (one is nobody's), three strategies, three instruments.
+    let mut desk = busy();
+    desk.order(0, 1, Side::Buy, 50);
+    desk.command(CommandCode::Kill, Scope::Instrument(1));
+    let bytes = saved(&desk);
+    let (strategy, instrument) = (6, 9);
+    let check = |trip, job, jobs: &[u64], what: Option<&str>| {
+        let error = load(&with_last(&bytes, trip, job, jobs, 2)).err();
+        let found = error.map(|error| error.to_string());
+        let is_so = match (&found, what) {
+            (Some(found), Some(what)) => found.ends_with(what),
+            (found, what) => found.is_none() && what.is_none(),
+        };
+        assert!(is_so, "{trip} {job} {jobs:?}: {found:?}");
+    };
+    assert_eq!(with_last(&bytes, instrument, instrument, &[strategy, instrument], 2), bytes);
+    let (place, foreign) = (Some("count above its limit"), Some("job of a breaker"));
+    check(10, 10, &[strategy, instrument], None);
+    check(11, 10, &[strategy, instrument], place);
+    check(10, 11, &[strategy, instrument], place);
+    check(10, 10, &[strategy, 11], place);
+    check(10, 10, &[strategy, 10], foreign);
+    check(10, 10, &[instrument, instrument], foreign);
+    check(10, 10, &[0], foreign);
+}
+
+#[test]
+fn a_restart_counts_every_scope_that_is_held() {
+    let venues = (1..4).map(Scope::Venue);
+    let strategies = (0..3).map(Scope::Strategy);
+    let instruments = (0..3).map(Scope::Instrument);
+    let scopes: Vec<Scope> =
+        [Scope::All].into_iter().chain(venues).chain(strategies).chain(instruments).collect();
+    let mut desk = Desk::new(config());
+    for scope in &scopes {
+        desk.command(CommandCode::Pause, *scope);
+    }
+    desk.restart(config(), true);
+    for (scope, left) in scopes.iter().zip((0..10).rev()) {
+        desk.command(CommandCode::Continue, *scope);
+        assert_eq!(desk.control.held_counts(), (left, 0), "{scope}");
+    }
+}
+
+#[test]
+fn a_stage_is_part_of_the_hash_after_a_restart_if_it_was_used_or_is_configured() {
+    for (first, is_used, second, is_active) in [
+        (ControlConfig::default(), false, ControlConfig::default(), false),
+        (ControlConfig::default(), true, ControlConfig::default(), true),
+        (ControlConfig::default(), false, config(), true),
+        (config(), false, ControlConfig::default(), true),
+    ] {
+        let mut desk = Desk::new(first);
+        if is_used {
+            desk.command(CommandCode::Pause, Scope::All);
+            desk.command(CommandCode::Continue, Scope::All);
+        }
+        let bytes = saved(&desk);
+        let mut control = Control::new(second, vec![Some(chunk()); 3], table(), 2);
+        control.load(&mut Loader::new(&bytes)).unwrap();
+        assert_eq!(control.is_active(), is_active);
+    }
+}
+
+fn load_positions(saved: &Positions) -> Result<Positions, LoadError> {
+    let mut saver = Saver::new();
+    saved.save(&mut saver);
+    let bytes = saver.into_bytes();
+    let mut loader = Loader::new(&bytes);
+    let mut positions = Positions::new(1, 2);
+    positions.load(&mut loader)?;
+    loader.finish()?;
+    Ok(positions)
+}
+
+#[test]
+fn positions_of_another_table_are_refused() {
+    // As many rows of fewer instruments, fewer rows of as many instruments.
+    for (strategy_count, instrument_count) in [(3, 1), (0, 2), (0, 1)] {
+        let error = load_positions(&Positions::new(strategy_count, instrument_count)).unwrap_err();
+        let is_named = error.to_string().ends_with("number of strategies or instruments");
+        assert!(is_named, "{strategy_count} {instrument_count}: {error}");
+    }
+    assert!(load_positions(&Positions::new(2, 2)).is_err());
+}
+
+#[test]
+fn rows_that_are_being_closed_are_counted_when_they_are_loaded() {
+    for rows in [&[][..], &[1], &[0, 3], &[0, 1, 3]] {
+        let mut positions = Positions::new(1, 2);
+        for row in rows {
+            positions.fill(*row, 10, 1);
+            positions.set_exiting(*row, true);
+        }
+        let loaded = load_positions(&positions).unwrap();
+        assert_eq!(loaded.exiting_count, rows.len());
+        assert_eq!(loaded.digest(), positions.digest());
+    }
+}
+
+#[test]
+fn more_halvings_of_closing_orders_than_there_can_be_are_refused() {
+    let of = |shift| {
+        let mut positions = Positions::new(1, 2);
+        positions.lanes[1].shift = shift;
+        load_positions(&positions).map(|positions| positions.lanes[1].shift)
+    };
+    assert_eq!(of(SHIFT_MAX - 1), Ok(SHIFT_MAX - 1));
+    assert_eq!(of(SHIFT_MAX), Ok(SHIFT_MAX));
+    assert!(matches!(of(SHIFT_MAX + 1), Err(LoadError::Invalid { .. })));
+    assert!(matches!(of(u8::MAX), Err(LoadError::Invalid { .. })));
 }
 
 #[test]

@@ -124,6 +124,32 @@ fn first_answers_that_take_too_long_trip_and_later_words_do_not_count() {
     assert_eq!(told[2], ["venue 2 NORMAL>SAFE latency #1 3/3"]);
 }
 
+/// Orders with these numbers wait for their first answers at the same time, and get them too late.
+fn late_answers(ids: &[u64]) -> Vec<String> {
+    let mut desk = desk(|triggers| triggers.latency = trigger(SAFE));
+    let order = |id: u64, state: OrderState, before: OrderState| {
+        let mut order = Event::new(Kind::ORDER);
+        (order.instrument, order.id) = (0, id);
+        order.code = u16::from(state.code()) | u16::from(before.code()) << 8;
+        order
+    };
+    for id in ids {
+        desk.decide(order(*id, OrderState::Pending, OrderState::New));
+    }
+    desk.time_ns += 5 * S_NS;
+    let answer = |id: &u64| desk.decide(order(*id, OrderState::Acked, OrderState::Pending));
+    ids.iter().flat_map(answer).collect()
+}
+
+#[test]
+fn every_order_of_the_newest_thousand_waits_for_its_own_answer() {
+    let tripped = ["venue 2 NORMAL>SAFE latency #1 3/3"];
+    assert_eq!(late_answers(&[1, 2, 3]), tripped);
+    assert_eq!(late_answers(&[1_024, 2_047, 1_500]), tripped);
+    assert_eq!(late_answers(&[1, 2, 1_026]), [""; 0], "the place of the second is taken");
+    assert_eq!(late_answers(&[1, 2, 1_026, 5]), tripped);
+}
+
 #[test]
 fn a_book_that_is_not_live_for_too_long_trips_its_instrument_and_keeps_it() {
     let mut desk = desk(|triggers| triggers.staleness = trigger(SAFE));
@@ -279,6 +305,34 @@ fn a_position_that_is_held_too_long_is_closed_and_its_strategy_blocked_meanwhile
         ["strategy 1 done: 1 cancelled, 0 left", "strategy 1 KILLED>NORMAL operator #0"]
     );
     assert_eq!(desk.after(1_000 * S_NS), [""; 0], "the other instrument has no limit");
+}
+
+#[test]
+fn a_second_position_that_is_held_too_long_joins_the_exit_under_way() {
+    let mut desk = holding(|hold| hold.instruments = vec![60 * S_NS, 0, 70 * S_NS], Action::Off);
+    desk.hold(1, 0, 300);
+    desk.hold(1, 2, 300);
+    let told = desk.after(60 * S_NS);
+    assert_eq!(told[1], "strategy 1 NORMAL>KILLED hold-time #0");
+    assert_eq!(desk.closer().order.instrument, 0);
+    let told = desk.after(10 * S_NS + 5);
+    assert!(told[0].starts_with("alert 402 70"), "{told:?}");
+    assert_eq!(told[1..], ["sell 300 @ 9950 of 2 for 1 to reduce"]);
+    assert_eq!(desk.clock(), [""; 0]);
+}
+
+#[test]
+fn a_position_that_is_held_too_long_in_a_killed_scope_is_closed_under_the_kill() {
+    let mut desk = holding(|hold| hold.strategies[1] = 60 * S_NS, SAFE);
+    desk.hold(1, 0, 300);
+    desk.command_of(1, CommandCode::Kill, Scope::Strategy(1), (0, 0));
+    assert_eq!(desk.control.last_job().phase, 4, "it was not asked to close");
+    let told = desk.after(60 * S_NS);
+    assert!(told[0].starts_with("alert 402 60"), "{told:?}");
+    assert_eq!(told[1..], ["sell 300 @ 9950 of 0 for 1 to reduce"]);
+    let closer = desk.closer().order.id;
+    assert_eq!(desk.trade(closer, 300), [""; 0]);
+    assert_eq!(desk.control.held_counts(), (0, 1));
 }
 
 #[test]

@@ -99,6 +99,8 @@ fn a_swing_is_told_in_both_directions_and_forgotten_with_its_window() {
 #[test]
 fn the_value_at_risk_is_told_when_there_are_enough_changes() {
     let mut desk = with(|config| config.var_95_e8 = steps(&[10 * ONE_E8]));
+    assert_eq!(desk.monitor.var_limit_e8(), Some(10 * ONE_E8));
+    assert_eq!(Desk::new(config()).monitor.var_limit_e8(), None);
     desk.trade(0, 0, 1, 500);
     for index in 0..20 {
         let told = desk.equity(if index % 2 == 0 { 500 } else { 490 });
@@ -181,15 +183,29 @@ fn the_mode_follows_the_breaker_of_the_whole_account() {
     let mut desk = with(|config| config.heat_ppm = steps(&[5_000]));
     assert!(desk.told(breaker(Scope::Strategy(0), Killed, Normal)).is_empty());
     assert!(desk.told(breaker(Scope::Venue(2), Safe, Normal)).is_empty());
+    assert_eq!(desk.monitor.mode(), RiskMode::Normal);
     assert_eq!(desk.told(breaker(Scope::All, Safe, Normal)), ["risk-mode 3/1"]);
+    assert_eq!(desk.monitor.mode(), RiskMode::Safe);
     assert_eq!(desk.told(breaker(Scope::All, Killed, Safe)), ["risk-mode 4/3"]);
+    assert_eq!(desk.monitor.mode(), RiskMode::Killed);
     desk.trade(0, 0, 5, 100);
     // The breaker says more than a threshold.
     assert_eq!(desk.equity(100), ["heat! 5000/5000 100%"]);
     assert_eq!(desk.told(breaker(Scope::All, Normal, Killed)), ["risk-mode 2/4"]);
+    assert_eq!(desk.monitor.mode(), RiskMode::Caution);
     let mut unknown = breaker(Scope::All, Safe, Normal);
     unknown.code = 77;
     assert!(desk.told(unknown).is_empty());
+}
+
+#[test]
+fn every_mode_has_the_number_and_the_name_that_are_told() {
+    let modes = [(1, "NORMAL"), (2, "CAUTION"), (3, "SAFE"), (4, "KILLED")];
+    for ((code, name), mode) in modes.into_iter().zip(RiskMode::ALL) {
+        assert_eq!((mode.code(), mode.name()), (code, name));
+        assert_eq!(RiskMode::from_code(code), Some(mode));
+    }
+    assert_eq!((RiskMode::from_code(0), RiskMode::from_code(5)), (None, None));
 }
 
 #[test]

@@ -97,6 +97,22 @@ fn short_and_damaged_bytes_are_refused() {
 }
 
 #[test]
+fn what_was_told_of_an_exposure_is_part_of_the_digest() {
+    let digest = |is_before_report: bool| {
+        let mut desk = Desk::new(watchful());
+        desk.mark(0, 100);
+        for number in 0..11 {
+            if number == if is_before_report { 0 } else { 10 } {
+                desk.trade(0, 0, 1, 100);
+            }
+            desk.sample();
+        }
+        desk.monitor.digest()
+    };
+    assert_ne!(digest(true), digest(false));
+}
+
+#[test]
 fn the_digest_changes_with_everything_that_later_events_depend_on() {
     let digest_after = |act: &dyn Fn(&mut Desk)| {
         let mut desk = Desk::new(watchful());

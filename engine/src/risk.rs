@@ -36,6 +36,7 @@ pub mod limit_key;
 pub mod limits;
 mod multiple;
 mod orders;
+mod parent;
 mod rate;
 pub mod rule;
 mod saved;
@@ -61,6 +62,7 @@ use exposure::{Reservation, mark_twice};
 use judge::{Refusal, Wanted};
 use multiple::Multiple;
 use orders::{Change, NoRoom, Order, Orders};
+use parent::Parents;
 use rate::RateWindow;
 use sheet::{Sheet, mix_wide};
 use strategy::Row;
@@ -175,6 +177,7 @@ pub struct Gate {
     /// Tick and lot by instrument.
     steps: Box<[[Multiple; 2]]>,
     orders: Orders,
+    parents: Parents,
     rate: RateWindow,
     /// New orders, changes and cancels.
     messages: RateWindow,
@@ -216,6 +219,7 @@ impl Gate {
         Kind::SESSION_START,
         Kind::LOCK,
         Kind::BREAKER,
+        Kind::PARENT,
     ]);
 
     /// A gate for `instruments`, strategies `0..strategy_count` and `orders_max` orders (a power of
@@ -265,6 +269,7 @@ impl Gate {
             has_row_limits: rows.iter().any(|row| row.is_limited),
             steps: instruments.iter().map(|(_, own)| steps(own)).collect(),
             orders: Orders::new(orders_max, count),
+            parents: Parents::new(strategy_count, orders_max),
             rate: RateWindow::new(rate_count_max, rate_window_ns),
             messages: RateWindow::new(message_count, controls.message_rate_window_ns),
             duplicates: Duplicates::new(has_duplicates, controls.duplicate_window_ns),
@@ -305,6 +310,7 @@ impl Gate {
             Kind::COMMAND => self.command(event, market, out),
             Kind::LOCK => self.lock(event),
             Kind::BREAKER => self.breaker(event, market, out),
+            Kind::PARENT => self.parent(event, out),
             Kind::CLOCK | Kind::SESSION_START => self.clock(event, market, out),
             _ => {}
         }
@@ -355,7 +361,7 @@ impl Gate {
         let sequence = out.emit_as(Kind::APPROVED, event);
         let order = Order { id: sequence, ..wanted.order };
         self.orders.push_unbound(order)?;
-        self.opened(order.source, 1);
+        self.opened(&order, 1);
         self.hold(&order, Reservation::default(), wanted.after);
         self.approved(event, wanted, out);
         Ok(())
@@ -418,9 +424,10 @@ impl Gate {
     }
 
     #[inline]
-    fn opened(&mut self, source: u16, change: i64) {
-        let row = self.row(source);
+    fn opened(&mut self, order: &Order, change: i64) {
+        let row = self.row(order.source);
         self.rows[row].open_count += change;
+        self.parents.count(order.parent, change);
     }
 
     /// Tells why not. The intent's own words stay, so that its strategy recognises it.
@@ -554,6 +561,7 @@ impl Gate {
         }
         hash = self.breakers.mix_into(hash);
         hash = self.changes.mix_into(hash);
+        hash = self.parents.mix_into(hash);
         hash = self.rows.iter().fold(hash, |hash, row| row.mix_into(hash));
         hash = self.windows.iter().fold(hash, |hash, window| window.mix_into(hash));
         hash = self.duplicates.mix_into(self.usage.mix_into(hash));

@@ -5,6 +5,7 @@ mod changes;
 mod controls;
 mod desk;
 mod document;
+mod parents;
 mod properties;
 mod scenarios;
 mod script;

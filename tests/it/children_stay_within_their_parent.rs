@@ -6,9 +6,11 @@ use engine::event::{CommandCode, Event, Kind};
 use engine::pipeline::recorder::MemoryRecorder;
 use engine::risk::Rule;
 use engine::state::{Loader, Saver, State};
+use journal::Durability;
+use simulator::binary::{Running, command};
 use simulator::bookkeeper::Watchdog;
 use simulator::slicer::Runaway;
-use simulator::world::WorldSettings;
+use simulator::world::{Nobody, WorldSettings};
 use simulator::{Desk, World, scratch};
 
 use config::Number;
@@ -90,16 +92,21 @@ fn refused(events: &[Event], source: u16, rule: Rule) -> usize {
     events.iter().filter(is_it).count()
 }
 
-#[test]
-fn a_slicer_that_never_asks_what_was_filled_is_stopped_at_its_parent() {
-    let desk = Desk::lively(57).arranged(|mut strategies, table| {
+/// The lively desk with a slicer that runs away, as its last strategy.
+fn runaway(seed: u64) -> Desk {
+    Desk::lively(seed).arranged(|mut strategies, table| {
         let instrument = table.find(SYMBOL).unwrap();
         let scale = 10_i64.pow(u32::from(table.get(instrument).unwrap().quantity_scale));
         let sizes = (12 * scale, scale);
         let slicer = Runaway::new("runaway", table, instrument, sizes, 20_000_000);
         strategies.push(Box::new(slicer));
         strategies
-    });
+    })
+}
+
+#[test]
+fn a_slicer_that_never_asks_what_was_filled_is_stopped_at_its_parent() {
+    let desk = runaway(57);
     let source = u16::try_from(desk.pipeline().host().count() - 1).unwrap();
     let limits = desk.config.limits(&desk.table(), "desk").unwrap();
     let mut watchdog = Watchdog::new(limits);
@@ -179,4 +186,46 @@ fn a_momentum_taker_works_a_large_change_in_children_and_closes_every_parent() {
     }
     let replayed = scratch::replay(events, &desk).unwrap();
     assert_eq!(replayed.pipeline.state_hash(), world.pipeline.state_hash());
+}
+
+#[test]
+fn a_refused_child_and_a_refused_parent_are_explained_in_words() {
+    let desk = runaway(59);
+    let directory = scratch::directory();
+    let recorder = scratch::recorder(
+        &directory.path().join("journal"),
+        scratch::options(4096, Durability::Process),
+    );
+    let mut world = World::new(&desk, desk.pipeline(), recorder, WorldSettings::default());
+    world.start(&desk, 1, &mut Nobody).unwrap();
+    world.run(10_000, &mut Nobody).unwrap();
+    world.end(1, &mut Nobody).unwrap();
+    drop(world);
+
+    let events = scratch::events_of(&directory.path().join("journal"));
+    let refused_by = |kind: Kind| {
+        let is_it = |event: &&Event| {
+            let cause = |sequence: u64| events[usize::try_from(sequence - 1).unwrap()].kind;
+            let is_refused = event.kind == Kind::REFUSED;
+            is_refused && event.code == Rule::ParentQuantity.code() && cause(event.cause) == kind
+        };
+        format!("#{}", events.iter().find(is_it).unwrap().sequence)
+    };
+    let why = |what: &str, more: &[&str]| {
+        let mut command = command(&["ctl", "why", what]);
+        command.args(more).arg("--data-dir").arg(directory.path());
+        Running::start(&mut command).end().expect(0)
+    };
+    let child = refused_by(Kind::INTENT);
+    let told = why(&child, &["--json"]).json();
+    assert_eq!((&told["rule"], &told["parent"]), (&"parent-quantity".into(), &1.into()));
+    assert_eq!((&told["unit"], &told["limit"]), (&"quantity".into(), &"12".into()));
+    assert!(told["would_pass"].as_str().unwrap().contains("less would have passed"), "{told}");
+    let text = why(&child, &[]).stdout;
+    assert!(text.contains("a child of parent 1") && text.contains("limit 12"), "{text}");
+
+    let parent = refused_by(Kind::PARENT);
+    let told = why(&parent, &["--json"]).json();
+    assert_eq!(told["wanted"], "declare parent 1: buy 24 in all");
+    assert!(told["would_pass"].is_null() && told["parent"].is_null(), "{told}");
 }

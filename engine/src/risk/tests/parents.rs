@@ -4,6 +4,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::event::{Event, Kind, OrderState, Side, flags};
+use crate::risk::orders::Order;
+use crate::risk::parent::Parents;
 use crate::risk::{Limits, Rule};
 use crate::state::{Loader, Saver, State};
 
@@ -118,6 +120,27 @@ tables! {
      sell 1 @ 1000   parent-quantity 13 10
      child of 0
      sell 1 @ 1000   pass"
+
+    a_late_fill_of_a_forgotten_parent_is_nobody_elses: ParentQuantity
+    "parent buy 5 as 1   pass
+     child of 1
+     work buy 2 @ 1000
+     work buy 2 @ 1000
+     done #1
+     done #2
+     parent buy 0 as 1   pass
+     strategy 1
+     parent buy 5 as 1   pass
+     fill #1 2 @ 1000
+     buy  5 @ 1000   pass
+     buy  6 @ 1000   parent-quantity 6 5
+     parent buy 0 as 1   pass
+     strategy 0
+     parent buy 5 as 257 pass
+     child of 257
+     fill #2 2 @ 1000
+     buy  5 @ 1000   pass
+     buy  6 @ 1000   parent-quantity 6 5"
 
     a_change_of_a_child_is_judged_like_a_new_order: ParentQuantity
     "parent buy 10 as 1   pass
@@ -309,6 +332,72 @@ fn damage_to_saved_parents_is_refused_or_changes_nothing_that_counts() {
         gate.digest();
     }
     assert!(40 < refused, "{refused}");
+}
+
+/// Saved parents of two strategies: newest id of the first; place, id and total of each; order ids of children.
+fn load(newest: u64, parents: &[(u16, u64, i64)], ended: &[u64]) -> bool {
+    let mut saver = Saver::new();
+    saver.count(2);
+    saver.u64(newest);
+    saver.u64(0);
+    saver.count(parents.len());
+    for (place, id, total) in parents {
+        saver.u16(*place);
+        saver.u64(*id);
+        saver.u16(0);
+        saver.u16(0);
+        saver.bool(false);
+        saver.bool(false);
+        saver.i64(*total);
+        saver.i128(0);
+    }
+    saver.count(ended.len());
+    for order in ended {
+        saver.u64(*order);
+        saver.u64(1);
+        saver.u16(0);
+        saver.u16(1);
+    }
+    let bytes = saver.into_bytes();
+    let mut loader = Loader::new(&bytes);
+    Parents::new(2, ORDERS_MAX).load(&mut loader).is_ok() && loader.finish().is_ok()
+}
+
+#[test]
+fn saved_parents_that_cannot_be_are_refused() {
+    assert!(load(5, &[(0, 5, 1), (255, 4, 9)], &[1, 64]));
+    let cases: [(&str, &[(u16, u64, i64)], &[u64]); 8] = [
+        ("no id", &[(0, 0, 1)], &[]),
+        ("an id above the newest", &[(0, 6, 1)], &[]),
+        ("nothing in all", &[(0, 5, 0)], &[]),
+        ("less than nothing in all", &[(0, 5, -1)], &[]),
+        ("no such place", &[(256, 5, 1)], &[]),
+        ("a place twice", &[(7, 5, 1), (7, 4, 1)], &[]),
+        ("a child without an id", &[], &[0]),
+        ("two children in one slot", &[], &[1, 65]),
+    ];
+    for (what, parents, ended) in cases {
+        assert!(!load(5, parents, ended), "{what}");
+    }
+}
+
+#[test]
+fn an_order_fits_the_parent_in_its_place_or_has_none() {
+    let mut parents = Parents::new(2, ORDERS_MAX);
+    parents.declare(&Event { source: 1, ..parent(2, Side::Sell, 10, 3) }).unwrap();
+    let good = Order { parent: 4, source: 1, instrument: 2, side: Side::Sell, ..Order::FREE };
+    for (fits, order) in [
+        (true, good),
+        (true, Order::FREE),
+        (false, Order { parent: 5, ..good }),
+        (false, Order { parent: 257, ..good }),
+        (false, Order { parent: 5, ..Order::FREE }),
+        (false, Order { source: 0, ..good }),
+        (false, Order { instrument: 0, ..good }),
+        (false, Order { side: Side::Buy, ..good }),
+    ] {
+        assert_eq!(parents.fits(&order), fits, "{order:?}");
+    }
 }
 
 /// What the twin knows of a parent.

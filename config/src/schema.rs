@@ -360,6 +360,8 @@ pub struct MomentumSection {
     pub entry_ticks: Number,
     /// Quantity of an entry.
     pub quantity: Number,
+    /// Most quantity of one order; what is more is declared as a parent and worked in children. Off by default.
+    pub child_quantity_max: Option<Number>,
     /// Most position.
     pub position_max: Number,
     /// How far beyond the touch it may pay, ticks.

@@ -37,6 +37,7 @@ pub mod limit_key;
 pub mod limits;
 mod multiple;
 mod orders;
+mod parent;
 mod rate;
 pub mod rule;
 mod saved;
@@ -64,6 +65,7 @@ use judge::{Refusal, Wanted};
 use lane::Lanes;
 use multiple::Multiple;
 use orders::{Change, NoRoom, Order, Orders};
+use parent::Parents;
 use rate::RateWindow;
 use sheet::{Sheet, mix_wide};
 use strategy::Row;
@@ -181,6 +183,7 @@ pub struct Gate {
     shares: Box<[Money]>,
     lanes: Lanes,
     orders: Orders,
+    parents: Parents,
     rate: RateWindow,
     /// New orders, changes and cancels.
     messages: RateWindow,
@@ -226,6 +229,7 @@ impl Gate {
         Kind::SESSION_START,
         Kind::LOCK,
         Kind::BREAKER,
+        Kind::PARENT,
     ]);
 
     /// A gate for `instruments`, strategies `0..strategy_count` and `orders_max` orders (a power of
@@ -277,6 +281,7 @@ impl Gate {
             shares: vec![Money::MAX; count].into_boxed_slice(),
             lanes: Lanes::new(count, strategy_count),
             orders: Orders::new(orders_max, count),
+            parents: Parents::new(strategy_count, orders_max),
             rate: RateWindow::new(rate_count_max, rate_window_ns),
             messages: RateWindow::new(message_count, controls.message_rate_window_ns),
             duplicates: Duplicates::new(has_duplicates, controls.duplicate_window_ns),
@@ -323,6 +328,7 @@ impl Gate {
             Kind::COMMAND => self.command(event, market, out),
             Kind::LOCK => self.lock(event),
             Kind::BREAKER => self.breaker(event, market, out),
+            Kind::PARENT => self.parent(event, out),
             Kind::CLOCK | Kind::SESSION_START => self.clock(event, market, out),
             _ => {}
         }
@@ -388,7 +394,7 @@ impl Gate {
         let sequence = out.emit_as(Kind::APPROVED, event);
         let order = Order { id: sequence, ..wanted.order };
         self.orders.push_unbound(order)?;
-        self.opened(order.source, 1);
+        self.opened(&order, 1);
         self.hold(&order, Reservation::default(), wanted.after);
         self.approved(event, wanted, out);
         Ok(())
@@ -451,9 +457,10 @@ impl Gate {
     }
 
     #[inline]
-    fn opened(&mut self, source: u16, change: i64) {
-        let row = self.row(source);
+    fn opened(&mut self, order: &Order, change: i64) {
+        let row = self.row(order.source);
         self.rows[row].open_count += change;
+        self.parents.count(order.parent, change);
     }
 
     /// Tells why not. The intent's own words stay, so that its strategy recognises it.
@@ -587,6 +594,7 @@ impl Gate {
         }
         hash = self.breakers.mix_into(hash);
         hash = self.changes.mix_into(hash);
+        hash = self.parents.mix_into(hash);
         hash = self.rows.iter().fold(hash, |hash, row| row.mix_into(hash));
         hash = self.windows.iter().fold(hash, |hash, window| window.mix_into(hash));
         hash = self.duplicates.mix_into(self.usage.mix_into(hash));

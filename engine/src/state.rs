@@ -4,7 +4,7 @@
 //! change of [`STATE_VERSION`], which makes older snapshots invalid (the journal is then replayed).
 
 /// Version of the saved form. Raise it with every change of what any `save` writes.
-pub const STATE_VERSION: u32 = 3;
+pub const STATE_VERSION: u32 = 4;
 
 /// Something whose state can be saved and brought back.
 pub trait State {

@@ -1,7 +1,7 @@
 //! Stage 2, strategy: sees the market and its own orders, says what it wants.
 //!
 //! ```text
-//!   feed --market, book state--> [ strategy host ] --signal, intent, intent cancel, intent replace--> risk
+//!   feed --market, book state--> [ strategy host ] --signal, parent, intent, intent cancel, intent replace--> risk
 //!   oms  --order, fill-->
 //! ```
 //!
@@ -133,6 +133,22 @@ pub struct OrderIntent {
     pub tag: u32,
 }
 
+/// What a strategy wants to trade in all, by orders that name it. The gate lets no child through that could bring
+/// more than `quantity` about, whatever the strategy believes was filled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParentIntent {
+    /// The strategy's own number, above 0 and above every one before it, over restarts too.
+    pub id: u64,
+    /// Instrument of every child.
+    pub instrument: InstrumentIndex,
+    /// Side of every child.
+    pub side: Side,
+    /// Total in quantity units. Told again it may only be less; 0 closes the parent.
+    pub quantity: i64,
+    /// The strategy's own mark; comes back when the gate says no.
+    pub tag: u32,
+}
+
 /// Collects what a strategy wants during one call. Nothing leaves before the call returns; what a
 /// panicking call collected is thrown away.
 #[derive(Debug)]
@@ -177,6 +193,25 @@ impl Intents {
             event.flags |= flags::REDUCE_ONLY;
         }
         self.push(event);
+    }
+
+    /// Declares a parent, makes it smaller, or closes it.
+    pub fn parent(&mut self, parent: &ParentIntent) {
+        let mut event = Event::new(Kind::PARENT);
+        event.instrument = parent.instrument;
+        event.quantity = parent.quantity;
+        event.id = parent.id;
+        event.tag = parent.tag;
+        event.flags = parent.side.flag() | flags::LAST;
+        self.push(event);
+    }
+
+    /// Asks for a new order as a child of the parent with that id.
+    pub fn child(&mut self, parent_id: u64, intent: &OrderIntent) {
+        self.order(intent);
+        if let Some(event) = self.events.last_mut().filter(|_| self.dropped_count == 0) {
+            event.id = parent_id;
+        }
     }
 
     /// Asks for the cancel of one of its orders.

@@ -158,6 +158,12 @@ fn live(desk: &mut Desk, round: u64) {
     intent.quantity = 100;
     intent.code = OrderTerms::LIMIT_GTC.code();
     intent.flags = flags::LAST | if round.is_multiple_of(2) { Side::Sell.flag() } else { 0 };
+    // Every other order is a child of a parent of its own.
+    let parent = Event { kind: Kind::PARENT, id: round + 1, quantity: 150, ..intent };
+    if round % 4 < 2 {
+        desk.send(parent, 0);
+        intent.id = parent.id;
+    }
     let approved = desk.send(intent, 0);
     if approved.kind != Kind::APPROVED {
         return;
@@ -166,6 +172,7 @@ fn live(desk: &mut Desk, round: u64) {
     desk.send(order(&intent, id, OrderState::New, 100), approved.sequence);
     desk.send(order(&intent, id, OrderState::Acked, 100), 0);
     desk.send(Event { kind: Kind::INTENT_REPLACE, id, quantity: 120, ..intent }, 0);
+    desk.send(Event { quantity: 0, ..parent }, 0);
     desk.send(Event { kind: Kind::FILL, id, quantity: 40, ..intent }, 0);
     desk.send(Event { kind: Kind::FEE, quantity: 3, ..intent }, 0);
     desk.send(order(&intent, id, OrderState::PartiallyFilled, 60), 0);

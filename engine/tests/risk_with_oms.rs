@@ -1,5 +1,7 @@
 //! The gate beside the real OMS: reservations follow its orders through random lives, and the
-//! position limit holds even if everything that works fills.
+//! position limit and every parent hold even if everything that works fills.
+
+use std::collections::BTreeMap;
 
 use engine::event::order::{Execution, ReportCode, fill_report, report};
 use engine::event::{BookState, Event, Kind, Mode, OrderState, OrderTerms, Side, flags, session};
@@ -59,7 +61,8 @@ fn limits() -> Limits {
 
 #[derive(Clone, Copy, Debug)]
 enum Op {
-    New { sell: bool, quantity: i64, price: i64 },
+    New { sell: bool, quantity: i64, price: i64, is_child: bool },
+    Parents { total: i64 },
     Change { pick: usize, quantity: i64, price: i64 },
     Cancel { pick: usize },
     Report { pick: usize, code: ReportCode },
@@ -85,8 +88,9 @@ fn op() -> impl Strategy<Value = Op> {
         ReportCode::OutcomeUnknown,
     ]);
     prop_oneof![
-        5 => (any::<bool>(), 1i64..70, 950i64..1050)
-            .prop_map(|(sell, quantity, price)| Op::New { sell, quantity, price }),
+        5 => (any::<bool>(), 1i64..70, 950i64..1050, any::<bool>())
+            .prop_map(|(sell, quantity, price, is_child)| Op::New { sell, quantity, price, is_child }),
+        1 => (20i64..90).prop_map(|total| Op::Parents { total }),
         4 => (any::<usize>(), 1i64..120, 950i64..1050)
             .prop_map(|(pick, quantity, price)| Op::Change { pick, quantity, price }),
         2 => any::<usize>().prop_map(|pick| Op::Cancel { pick }),
@@ -97,6 +101,10 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+fn place_of(id: u64) -> usize {
+    usize::try_from(id).expect("a few") - 1
+}
+
 struct Desk {
     gate: Gate,
     oms: Oms,
@@ -105,6 +113,10 @@ struct Desk {
     execution_id: u64,
     session: u64,
     position: i64,
+    /// By id from 1, a buy and a sell in turn: total and what children traded.
+    parents: Vec<(i64, i64)>,
+    /// By order: id of its parent.
+    child_of: BTreeMap<u64, u64>,
 }
 
 impl Desk {
@@ -129,8 +141,11 @@ impl Desk {
             execution_id: 0,
             session: 0,
             position: 0,
+            parents: Vec::new(),
+            child_of: BTreeMap::new(),
         };
         desk.restart();
+        desk.declare(80);
         desk
     }
 
@@ -142,12 +157,33 @@ impl Desk {
             let mut out = Emitter::new(&mut self.ring, &event);
             self.gate.apply(&event, &self.market, &mut out);
             self.oms.apply(&event, &mut out);
+            let cause = if event.cause == 0 { event } else { *self.ring.get(event.cause) };
+            if event.kind == Kind::ORDER && cause.kind == Kind::APPROVED && cause.id != 0 {
+                self.child_of.insert(event.id, cause.id);
+            }
             if event.kind == Kind::FILL {
+                if let Some(id) = self.child_of.get(&event.id) {
+                    self.parents[place_of(*id)].1 += event.quantity;
+                }
                 self.position += event.side().sign() * event.quantity;
             }
             sequence += 1;
         }
         assert!(!self.ring.overflowed());
+    }
+
+    /// Closes the newest two parents and declares two others, a buy and a sell.
+    fn declare(&mut self, total: i64) {
+        let count = u64::try_from(self.parents.len()).expect("a few");
+        let closed = count.saturating_sub(2) + 1..=count;
+        for (id, quantity) in
+            closed.map(|id| (id, 0)).chain([(count + 1, total), (count + 2, total)])
+        {
+            let event = Desk::intent(id % 2 == 0, quantity, 0);
+            self.run(Event { kind: Kind::PARENT, id, ..event });
+            assert_eq!(self.ring.get(self.ring.head()).kind, Kind::PARENT, "it is not refused");
+        }
+        self.parents.extend([(total, 0); 2]);
     }
 
     fn restart(&mut self) {
@@ -172,7 +208,12 @@ impl Desk {
 
     fn act(&mut self, op: Op) {
         match op {
-            Op::New { sell, quantity, price } => self.run(Desk::intent(sell, quantity, price)),
+            Op::New { sell, quantity, price, is_child } => {
+                let newest = u64::try_from(self.parents.len()).expect("a few");
+                let id = if is_child { newest - u64::from(!sell) } else { 0 };
+                self.run(Event { id, ..Desk::intent(sell, quantity, price) });
+            }
+            Op::Parents { total } => self.declare(total),
             Op::Change { pick, quantity, price } => {
                 let Some(order) = self.pick(pick) else { return };
                 let event = Desk::intent(order.flags & flags::SELL != 0, quantity, price);
@@ -252,6 +293,13 @@ impl Desk {
         let settled = [OrderState::Pending, OrderState::Acked, OrderState::PartiallyFilled];
         if self.oms.open_orders().all(|order| settled.contains(&order.state)) {
             assert_eq!(reach, [exposure.working_buy, exposure.working_sell], "after {after}");
+        }
+        for (place, (total, executed)) in self.parents.iter().enumerate() {
+            let is_child = |order: &&Order| {
+                self.child_of.get(&order.id).is_some_and(|id| place_of(*id) == place)
+            };
+            let working: i64 = self.oms.open_orders().filter(is_child).map(Order::leaves).sum();
+            assert!(executed + working <= *total, "{executed}, {working} of {total} after {after}");
         }
         assert!(self.position + exposure.working_buy <= POSITION_MAX, "{exposure:?} after {after}");
         assert!(

@@ -16,6 +16,8 @@ use engine::strategy::{Intents, MarketChange, OrderUpdate, Strategy, View};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DeskOrder {
     pub(crate) tag: u32,
+    /// Id of its parent, or 0.
+    pub(crate) parent: u64,
     pub(crate) side: Side,
     pub(crate) state: OrderState,
     pub(crate) price: i64,
@@ -56,6 +58,8 @@ pub(crate) struct Desk {
     pub(crate) instruments: InstrumentTable,
     pub(crate) positions: Vec<i64>,
     pub(crate) orders: BTreeMap<u64, DeskOrder>,
+    /// Open parents: side and total.
+    pub(crate) parents: BTreeMap<u64, (Side, i64)>,
     pub(crate) answer: Answer,
     /// Every record the strategy sent, in order.
     pub(crate) sent: Vec<Event>,
@@ -89,6 +93,7 @@ impl Desk {
             instruments,
             positions: vec![0],
             orders: BTreeMap::new(),
+            parents: BTreeMap::new(),
             answer: Answer::Agree,
             sent: Vec::new(),
             strategy,
@@ -300,6 +305,7 @@ impl Desk {
             }
             match event.kind {
                 Kind::SIGNAL => {}
+                Kind::PARENT => self.take_parent(&event),
                 Kind::INTENT => self.take_order(&event),
                 Kind::INTENT_REPLACE => self.take_replace(&event),
                 Kind::INTENT_CANCEL => self.take_cancel(&event),
@@ -317,8 +323,31 @@ impl Desk {
         });
     }
 
+    fn take_parent(&mut self, event: &Event) {
+        if event.quantity == 0 {
+            assert!(self.parents.remove(&event.id).is_some(), "closes a parent that is open");
+            return;
+        }
+        let newest = self.parents.keys().next_back().copied().unwrap_or(0);
+        assert!(newest < event.id, "ids ascend");
+        self.parents.insert(event.id, (event.side(), event.quantity));
+    }
+
+    /// What children of a parent traded and may still trade stays within it.
+    fn check_child(&self, event: &Event) {
+        if event.id == 0 {
+            return;
+        }
+        let (side, total) = self.parents[&event.id];
+        let children = self.orders.values().filter(|order| order.parent == event.id);
+        let used: i64 = children.map(|order| order.filled + order.leaves()).sum();
+        assert_eq!(side, event.side());
+        assert!(used + event.quantity <= total, "{used} used of {total}: {event:?}");
+    }
+
     fn take_order(&mut self, event: &Event) {
         self.check_order(event);
+        self.check_child(event);
         if self.answer == Answer::Refuse {
             self.refuse(event);
             return;
@@ -327,6 +356,7 @@ impl Desk {
         self.next_id += 1;
         let order = DeskOrder {
             tag: event.tag,
+            parent: event.id,
             side: event.side(),
             state: OrderState::New,
             price: event.price,

@@ -4,13 +4,15 @@
 //!   mid --> fast, slow average --> signal --+
 //!   touch --> imbalance --------------------+--> enter (IOC) --> hold --> exit: opposite, stop, time
 //! ```
-//! One order is in flight at most. What each rule does is told in `docs/STRATEGIES.md`.
+//! One order is in flight at most; a large change of the position is a parent that is worked in children. What each rule
+//! does is told in `docs/STRATEGIES.md`.
 //!
 //! **Invariant:** position never exceeds `position_max` either way, and nothing is sent while the book is
 //! not live.
 
 mod average;
 mod config;
+mod slice;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +20,9 @@ use engine::event::{BookState, OrderState, OrderTerms, Side};
 use engine::instrument::{InstrumentIndex, InstrumentTable};
 use engine::market::Top;
 use engine::state::{LoadError, Loader, Saver, State};
-use engine::strategy::{Intents, MarketChange, OrderIntent, OrderUpdate, Strategy, View};
+use engine::strategy::{
+    Intents, MarketChange, OrderIntent, OrderUpdate, ParentIntent, Strategy, View,
+};
 
 pub use config::MomentumConfig;
 
@@ -26,6 +30,7 @@ use crate::error::ConfigError;
 use crate::numeric::quantise::{Rounding, to_fixed};
 use crate::signal;
 use average::Average;
+use slice::Slice;
 
 /// Fraction bits of signals and averages.
 const SIGNAL_BITS: u32 = 20;
@@ -65,6 +70,10 @@ pub struct Momentum {
     slow: Average,
     flight: Option<Flight>,
     counter: u32,
+    /// Id of the newest parent.
+    parent_id: u64,
+    /// What is worked in children.
+    slice: Option<Slice>,
     /// Whether the signal was inside the band since the last entry.
     armed: bool,
     live_since_ns: u64,
@@ -104,6 +113,8 @@ impl Momentum {
             slow: average("slow_half_life_ns", config.slow_half_life_ns)?,
             flight: None,
             counter: 0,
+            parent_id: 0,
+            slice: None,
             armed: false,
             live_since_ns: 0,
             wait_until_ns: 0,
@@ -133,6 +144,7 @@ impl Momentum {
         let down = matches!(change, MarketChange::State(state) if state != BookState::Live);
         let Some(top) = self.live_top(view).filter(|_| !down) else {
             self.live_since_ns = 0;
+            self.stop_slice();
             return;
         };
         let mid_twice = top.bid_price.saturating_add(top.ask_price);
@@ -176,6 +188,11 @@ impl Momentum {
             return;
         }
         self.adopt(view, &top);
+        if let Some(slice) = self.slice
+            && self.go_on(view.time_ns, &slice, &top, intents)
+        {
+            return;
+        }
         if view.time_ns < self.wait_until_ns {
             return;
         }
@@ -252,13 +269,62 @@ impl Momentum {
         self.take((side, quantity), now_ns, top, (signal::ENTER, values), intents);
     }
 
-    /// Sends an order that trades at once or not at all, at most `slip_ticks` beyond the touch.
+    /// Changes the position: by one order, or by children of a parent where that is configured and one is not enough.
     fn take(
         &mut self,
         (side, quantity): (Side, i64),
         now_ns: u64,
         top: &Top,
         (code, values): (u16, [i64; 3]),
+        intents: &mut Intents,
+    ) {
+        let (instrument, tag) = (self.config.instrument, self.counter.wrapping_add(1));
+        intents.signal(instrument, code, values, tag);
+        let most = self.config.child_quantity_max;
+        if most == 0 || quantity <= most {
+            return self.send((side, quantity), now_ns, top, 0, intents);
+        }
+        self.parent_id += 1;
+        intents.parent(&ParentIntent { id: self.parent_id, instrument, side, quantity, tag });
+        let mut slice = Slice::new(self.parent_id, side, quantity);
+        slice.send(now_ns);
+        self.slice = Some(slice);
+        self.send((side, most), now_ns, top, self.parent_id, intents);
+    }
+
+    /// Sends the next child of what is worked, or closes its parent. Whether it sent one.
+    fn go_on(&mut self, now_ns: u64, slice: &Slice, top: &Top, intents: &mut Intents) -> bool {
+        // One that was silenced for long (breaker, operator) must not wake up with what it wanted then.
+        let is_old = self.config.refusal_backoff_ns < now_ns.saturating_sub(slice.sent_ns);
+        let is_entry = 0 < self.held.saturating_mul(slice.side.sign());
+        let is_wrong = is_entry && self.exit_reason(now_ns, top).is_some();
+        let next = slice.next(self.config.child_quantity_max);
+        if let Some(quantity) = next.filter(|_| !is_old && !is_wrong) {
+            if let Some(slice) = &mut self.slice {
+                slice.send(now_ns);
+            }
+            self.send((slice.side, quantity), now_ns, top, slice.parent, intents);
+            return true;
+        }
+        let (id, side, instrument) = (slice.parent, slice.side, self.config.instrument);
+        intents.parent(&ParentIntent { id, instrument, side, quantity: 0, tag: self.counter });
+        self.slice = None;
+        false
+    }
+
+    fn stop_slice(&mut self) {
+        if let Some(slice) = &mut self.slice {
+            slice.stop();
+        }
+    }
+
+    /// Sends an order that trades at once or not at all, at most `slip_ticks` beyond the touch.
+    fn send(
+        &mut self,
+        (side, quantity): (Side, i64),
+        now_ns: u64,
+        top: &Top,
+        parent_id: u64,
         intents: &mut Intents,
     ) {
         let slip = self.config.slip_ticks.saturating_mul(self.tick);
@@ -268,8 +334,7 @@ impl Momentum {
         };
         self.counter = self.counter.wrapping_add(1);
         let (instrument, tag) = (self.config.instrument, self.counter);
-        intents.signal(instrument, code, values, tag);
-        intents.order(&OrderIntent {
+        let order = OrderIntent {
             instrument,
             side,
             price,
@@ -280,7 +345,8 @@ impl Momentum {
             // strategy on the same instrument must not keep this one from closing its own.
             reduce_only: false,
             tag,
-        });
+        };
+        intents.child(parent_id, &order);
         self.flight = Some(Flight { tag, known: false, asked_ns: now_ns });
     }
 
@@ -295,10 +361,13 @@ impl Momentum {
         match state {
             OrderState::Filled | OrderState::Cancelled | OrderState::Expired => {
                 self.flight = None;
-                self.wait(now_ns, self.config.cooldown_ns);
+                if !self.slice.as_mut().is_some_and(Slice::goes_on) {
+                    self.wait(now_ns, self.config.cooldown_ns);
+                }
             }
             OrderState::Rejected => {
                 self.flight = None;
+                self.stop_slice();
                 self.wait(now_ns, self.config.refusal_backoff_ns);
             }
             OrderState::New
@@ -312,6 +381,9 @@ impl Momentum {
     }
 
     fn on_fill(&mut self, now_ns: u64, side: Side, price: i64, quantity: i64) {
+        if let Some(slice) = &mut self.slice {
+            slice.on_fill(side, quantity);
+        }
         let signed = side.sign().saturating_mul(quantity);
         let before = self.held;
         let after = before.saturating_add(signed);
@@ -338,6 +410,7 @@ impl Momentum {
             |flight: &Flight| !flight.known && flight.asked_ns.saturating_add(patience_ns) < now_ns;
         if self.flight.as_ref().is_some_and(lost) {
             self.flight = None;
+            self.stop_slice();
         }
     }
 }
@@ -391,6 +464,7 @@ impl Strategy for Momentum {
                     && self.flight.is_some_and(|flight| flight.tag == tag) =>
             {
                 self.flight = None;
+                self.stop_slice();
                 self.wait(now_ns, self.config.refusal_backoff_ns);
             }
             OrderUpdate::State { .. } | OrderUpdate::Fill { .. } | OrderUpdate::Refused { .. } => {}
@@ -419,6 +493,11 @@ impl State for Momentum {
         out.i128(self.cost);
         out.i64(self.held);
         out.u64(self.held_since_ns);
+        out.u64(self.parent_id);
+        out.bool(self.slice.is_some());
+        if let Some(slice) = &self.slice {
+            slice.save(out);
+        }
     }
 
     fn load(&mut self, from: &mut Loader<'_>) -> Result<(), LoadError> {
@@ -434,6 +513,13 @@ impl State for Momentum {
         self.cost = from.i128()?;
         self.held = from.i64()?;
         self.held_since_ns = from.u64()?;
+        self.parent_id = from.u64()?;
+        self.slice = None;
+        if from.bool()? {
+            let mut slice = Slice::new(0, Side::Buy, 0);
+            slice.load(from)?;
+            self.slice = Some(slice);
+        }
         Ok(())
     }
 }

@@ -18,6 +18,7 @@ mod a_storm_delays_no_report;
 mod alarms_reach_people;
 mod architecture;
 mod backtest_of_a_capture;
+mod children_stay_within_their_parent;
 mod clock_skew_beyond_the_receive_window;
 mod contract;
 mod crash_between_any_two_records;

@@ -7,6 +7,7 @@ use engine::pipeline::{Edges, NoProbe, Recorder};
 use proptest::prelude::*;
 use simulator::bookkeeper::Watchdog;
 use simulator::gambler::Gambler;
+use simulator::slicer::Runaway;
 use simulator::trouble::Troubles;
 use simulator::world::WorldSettings;
 use simulator::{Desk, World, scratch};
@@ -59,6 +60,10 @@ fn desk(case: &Case) -> Desk {
     desk.arranged(move |mut strategies, table| {
         strategies.push(Box::new(Gambler::new("gambler-1", table, seed ^ 1, eagerness)));
         strategies.push(Box::new(Gambler::new("gambler-2", table, seed ^ 2, eagerness)));
+        let scale = table.get(0).map_or(0, |first| first.quantity_scale);
+        let child = 10_i64.pow(u32::from(scale)) / 100;
+        let slicer = Runaway::new("runaway", table, 0, (7 * child, child), 200_000_000);
+        strategies.push(Box::new(slicer));
         strategies
     })
 }

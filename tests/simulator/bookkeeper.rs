@@ -22,6 +22,8 @@ struct Order {
     asked: Option<i64>,
     filled: i64,
     open: bool,
+    /// Strategy and id of its parent; the id 0 for none.
+    parent: (u16, u64),
 }
 
 impl Order {
@@ -42,6 +44,8 @@ type Holder = (u16, u16);
 pub struct Bookkeeper {
     positions: BTreeMap<Holder, i64>,
     orders: BTreeMap<u64, Order>,
+    /// By strategy and id: what a parent declared first; it can only become less.
+    parents: BTreeMap<(u16, u64), i64>,
     /// Approvals of the present cascade, by sequence.
     approvals: BTreeMap<u64, Event>,
     last: u64,
@@ -102,6 +106,9 @@ impl Bookkeeper {
             Kind::APPROVED | Kind::APPROVED_REPLACE => {
                 self.approvals.insert(event.sequence, *event);
             }
+            Kind::PARENT => {
+                self.parents.entry((event.source, event.id)).or_insert(event.quantity);
+            }
             Kind::SEND_NEW => self.send_new(event),
             Kind::SEND_REPLACE => self.send_replace(event),
             Kind::FILL => self.fill(event),
@@ -138,11 +145,24 @@ impl Bookkeeper {
             asked: None,
             filled: 0,
             open: true,
+            parent: (event.source, approval.id),
         };
+        self.check_parent(&order, order.quantity, event);
         let before = self.orders.insert(event.id, order);
         assert!(before.is_none(), "{event:?}: this id was used before");
         self.sent_count += 1;
         self.sent_ns.push_back(event.time_ns);
+    }
+
+    /// What is sent leaves its parent within what was declared, also if every child that works fills.
+    fn check_parent(&self, order: &Order, more: i64, event: &Event) {
+        if order.parent.1 == 0 {
+            return;
+        }
+        let total = self.parents.get(&order.parent).copied().expect("a parent is declared first");
+        let children = self.orders.values().filter(|other| other.parent == order.parent);
+        let used: i64 = children.map(|child| child.filled + child.leaves()).sum();
+        assert!(used + more <= total, "{event:?}: {used} and {more} of {total}");
     }
 
     fn send_replace(&mut self, event: &Event) {
@@ -154,7 +174,12 @@ impl Bookkeeper {
             "{event:?}: not what was approved"
         );
         let order = self.orders.get_mut(&event.id).expect("only known orders are changed");
+        let (before, left) = (order.leaves(), event.quantity - order.filled);
         order.asked = Some(event.quantity);
+        let order = *order;
+        if before < left {
+            self.check_parent(&order, 0, event);
+        }
         self.sent_ns.push_back(event.time_ns);
     }
 

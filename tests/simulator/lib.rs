@@ -20,6 +20,7 @@ pub mod fuzz;
 pub mod gambler;
 pub mod random;
 pub mod scratch;
+pub mod slicer;
 pub mod threads;
 pub mod trouble;
 #[path = "../../adapters/secret/src/vault/testing.rs"]

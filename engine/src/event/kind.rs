@@ -25,10 +25,10 @@
 //! decisions (64..)      code         price            quantity          id             tag
 //! 64 book state         BookState    expected id      received id       -              reason
 //! 65 signal             strategy's   strategy's       strategy's        strategy's     strategy's
-//! 66 intent             OrderTerms   price            quantity          -              strategy's
+//! 66 intent             OrderTerms   price            quantity          parent or 0    strategy's
 //! 67 intent cancel      -            -                -                 order id       strategy's
 //! 68 intent replace     -            new price        new quantity      order id       strategy's
-//! 69 approved           OrderTerms   price            quantity          -              strategy's
+//! 69 approved           OrderTerms   price            quantity          parent or 0    strategy's
 //! 70 approved cancel    -            -                -                 order id       strategy's
 //! 71 approved replace   -            new price        new quantity      order id       strategy's
 //! 72 refused            rule         measured         limit             order id or 0  strategy's
@@ -55,6 +55,7 @@
 //! 93 alert              rule or metric  measured      limit             -              percent reached, 0 soft
 //! 94 monitor            metric       value            second value      -              -
 //! 95 answer             CommandCode  AnswerCode       detail            command number target of the command
+//! 96 parent             -            -                total, 0=closed   parent         strategy's
 //! ```
 //! `OrderState*`: new state in the low byte, the state before it in the high byte. `order id**`: ours; the
 //! venue's own with [`super::flags::STRANGER`]. `fee***`: in the unit that `FeeCode` names. `which****`:
@@ -181,6 +182,8 @@ kinds! {
     MONITOR = 94 "monitor";
     /// What became of a command.
     ANSWER = 95 "answer";
+    /// A strategy declares what the orders that name this parent may trade in all.
+    PARENT = 96 "parent";
 }
 
 /// First code of decisions; everything below is inbound.

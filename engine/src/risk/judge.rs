@@ -3,6 +3,7 @@
 mod exposure;
 mod market;
 mod pace;
+mod parent;
 
 use crate::event::{BreakerState, Event, Kind, OrderTerms, Side, flags};
 use crate::instrument::Instrument;
@@ -189,6 +190,7 @@ impl Gate {
             market::reasonable(&asked, market, seen.span)?;
         }
         let key = self.own_orders(&asked, seen)?;
+        let parent = self.parent_of(&asked, &order)?;
         let (worth, gross) = self.position(&asked)?;
         if !asked.closes {
             self.pace(&asked)?;
@@ -197,6 +199,7 @@ impl Gate {
             return Err(Refusal { rule: Rule::VenueLocked, measured: 1, limit: 0 });
         }
         let reach = reach.max(entry.reach(order.side.opposite(), 0));
+        let order = Order { parent, ..order };
         Ok(Wanted { order, place, after, notional, key, reach, worth, gross })
     }
 

@@ -28,6 +28,7 @@ impl Gate {
                 entry.see_price(order.price);
             }
         }
+        self.parents.hold(order.parent, before.quantity, after.quantity);
         self.orders.touch(order);
     }
 
@@ -40,12 +41,13 @@ impl Gate {
                 entry.reserve(order.side, before, Reservation::default());
             }
         }
-        self.opened(order.source, -1);
+        self.parents.hold(order.parent, before.quantity, 0);
+        self.opened(order, -1);
     }
 
     /// Takes in an order that is kept already, with everything that it needs.
     pub(super) fn take_in(&mut self, order: &Order) {
-        self.opened(order.source, 1);
+        self.opened(order, 1);
         let after = self.held(order);
         self.hold(order, Reservation::default(), after);
     }
@@ -62,6 +64,7 @@ impl Gate {
                 let order = *self.orders.get(place);
                 self.orders.remove(place);
                 self.let_go(&order);
+                self.parents.remember(&order);
                 return;
             }
             let before = self.held(self.orders.get(place));
@@ -105,6 +108,7 @@ impl Gate {
     pub(super) fn fill(&mut self, event: &Event, market: &Market, out: &mut Emitter<'_>) {
         // The day's baseline must not know of this fill.
         self.advance(event.time_ns, market);
+        self.fill_of_parent(event);
         // A fee in kind moves position and cash, but fills nothing of its order.
         let place = self.orders.find(event.id).filter(|_| !event.has(flags::IN_KIND));
         if let Some(place) = place {
@@ -126,6 +130,18 @@ impl Gate {
         if !event.has(flags::IN_KIND) {
             self.executed(event, row, market, out);
         }
+    }
+
+    /// What a child trades counts as executed of its parent, also when the child is over.
+    fn fill_of_parent(&mut self, event: &Event) {
+        if !self.parents.is_used() || event.has(flags::IN_KIND) {
+            return;
+        }
+        let parent = match self.orders.find(event.id) {
+            Some(place) => self.orders.get(place).parent,
+            None => self.parents.of_ended(event.id),
+        };
+        self.parents.execute(parent, event.quantity);
     }
 
     /// A strategy that trades too often without a look by a person is latched off.

@@ -11,6 +11,7 @@ use crate::event::Side;
 use crate::ids;
 
 use super::exposure::{Entry, ORDERS_MAX, Reservation};
+use super::parent::ParentPlace;
 
 /// A change of an order that was approved and whose outcome is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub(super) struct Order {
     pub(super) id: u64,
     pub(super) instrument: u16,
     pub(super) source: u16,
+    /// The parent that it is a child of.
+    pub(super) parent: ParentPlace,
     pub(super) side: Side,
     pub(super) reduce_only: bool,
     pub(super) price: i64,
@@ -48,6 +51,7 @@ impl Order {
         id: 0,
         instrument: 0,
         source: 0,
+        parent: 0,
         side: Side::Buy,
         reduce_only: false,
         price: 0,

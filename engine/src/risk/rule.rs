@@ -194,6 +194,15 @@ rules! {
     DuplicateOrder = 135 "duplicate-order" Count "duplicate_count_max, duplicate_window_ms" "off"
         "The same strategy sends the same order (instrument, side, price, quantity) again and again: a loop."
         "Two or three within a second; at most 8.";
+    ParentUnknown = 151 "parent-unknown" Count "none" "-"
+        "An order names a parent that its strategy did not declare for that instrument and side, or that is closed. Measured is the id of the parent, the limit the newest id of the strategy."
+        "Not tunable; a strategy declares a parent first, with ids that ascend.";
+    ParentQuantity = 152 "parent-quantity" Quantity "none" "-"
+        "What the children of a parent have traded and may still trade, with this order, against what the parent declared: a slicer that does not know what was filled. A parent can be made smaller, not larger, and not below what its children use."
+        "Not tunable; the strategy declares what it wants in all.";
+    ParentsOpen = 153 "parents-open" Count "none" "256"
+        "A parent for which there is no place is refused, and with it every order that names it."
+        "Not tunable; strategies close parents that are over.";
     ShortSale = 146 "short-sale" Quantity "short_quantity_max" "off"
         "A short position that is not meant to be: 0 for instruments that cannot be borrowed."
         "0 on spot venues.";

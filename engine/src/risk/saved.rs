@@ -19,6 +19,7 @@ fn save_order(order: &Order, out: &mut Saver) {
     out.u64(order.id);
     out.u16(order.instrument);
     out.u16(order.source);
+    out.u16(order.parent);
     out.bool(order.side == Side::Sell);
     out.bool(order.reduce_only);
     out.i64(order.price);
@@ -36,6 +37,7 @@ fn load_order(from: &mut Loader<'_>) -> Result<Order, LoadError> {
         id: from.u64()?,
         instrument: from.u16()?,
         source: from.u16()?,
+        parent: from.u16()?,
         side: if from.bool()? { Side::Sell } else { Side::Buy },
         reduce_only: from.bool()?,
         price: from.i64()?,
@@ -82,7 +84,8 @@ impl Gate {
                     _ => self.orders.restore(order, mark == SPILL),
                 };
                 let index = usize::from(order.instrument);
-                if kept.is_err_and(|NoRoom| true) || self.instruments.count() <= index {
+                let is_sound = index < self.instruments.count() && self.parents.fits(&order);
+                if kept.is_err_and(|NoRoom| true) || !is_sound {
                     return Err(from.invalid("order"));
                 }
                 self.take_in(&order);
@@ -106,6 +109,7 @@ impl State for Gate {
         for row in &self.rows {
             row.save(out);
         }
+        self.parents.save(out);
         self.save_orders(out);
         self.rate.save(out);
         self.messages.save(out);
@@ -144,6 +148,7 @@ impl State for Gate {
         for row in &mut self.rows {
             row.load(from)?;
         }
+        self.parents.load(from)?;
         self.load_orders(from)?;
         self.rate.load(from)?;
         self.messages.load(from)?;

@@ -30,6 +30,8 @@ pub struct MomentumConfig {
     pub slip_ticks: i64,
     /// Quantity of an entry, in quantity units, on lot.
     pub quantity: i64,
+    /// Most quantity of one order, on lot; what is more is a parent and is worked in children. 0 switches it off.
+    pub child_quantity_max: i64,
     /// Largest position either way; at least `quantity`.
     pub position_max: i64,
     /// Exits when the mid is this many ticks against the average entry price; at least 1.
@@ -62,6 +64,7 @@ impl MomentumConfig {
             imbalance_percent_min: 20,
             slip_ticks: 1,
             quantity,
+            child_quantity_max: 0,
             position_max,
             stop_ticks: 20,
             hold_ns_max: 30_000_000_000,
@@ -92,6 +95,8 @@ impl MomentumConfig {
         check.field("slip_ticks", &slip, (0..=TICKS_MAX).contains(&slip), "0 to 2^20 ticks");
         let quantity = self.quantity;
         check.field("quantity", &quantity, (1..=1 << 53).contains(&quantity), "1 to 2^53");
+        let child = self.child_quantity_max;
+        check.field("child_quantity_max", &child, (0..=1 << 53).contains(&child), "0 to 2^53");
         let good = (quantity..=1 << 53).contains(&self.position_max);
         check.field("position_max", &self.position_max, good, "quantity to 2^53");
         let stop = self.stop_ticks;
@@ -122,6 +127,8 @@ impl MomentumConfig {
         let lot = instrument.map_or(1, |instrument| instrument.lot);
         let on_lot = self.quantity % lot == 0;
         check.field("quantity", &self.quantity, on_lot, "a multiple of the lot");
+        let child = self.child_quantity_max;
+        check.field("child_quantity_max", &child, child % lot == 0, "a multiple of the lot");
         check.finish()
     }
 }

@@ -243,14 +243,120 @@ fn a_refusal_or_a_reject_backs_off_and_an_unknown_order_is_waited_for() {
     assert_eq!(desk.sent.len(), 0);
 }
 
+fn sliced() -> MomentumConfig {
+    MomentumConfig { child_quantity_max: 4, ..config() }
+}
+
+fn children(desk: &Desk) -> Vec<(u64, i64)> {
+    intents(desk).iter().map(|event| (event.id, event.quantity)).collect()
+}
+
+/// Parents that were declared, and closed (0).
+fn parents(desk: &Desk) -> Vec<(u64, i64)> {
+    let told = desk.sent.iter().filter(|event| event.kind == Kind::PARENT);
+    told.map(|event| (event.id, event.quantity)).collect()
+}
+
+/// Everything of the order in flight trades, and the market is looked at again.
+fn trade_all(desk: &mut Desk, side: Side) {
+    let id = desk.only(side);
+    desk.fill(id, i64::MAX);
+    desk.clock();
+}
+
+#[test]
+fn a_large_change_is_a_parent_that_is_worked_in_children_and_closed() {
+    let mut desk = warm(sliced());
+    walk(&mut desk, 10_000, 20);
+    assert_eq!((parents(&desk), children(&desk)), (vec![(1, 10)], vec![(1, 4)]));
+    trade_all(&mut desk, Side::Buy);
+    trade_all(&mut desk, Side::Buy);
+    assert_eq!(children(&desk), [(1, 4), (1, 4), (1, 2)], "no pause between children");
+    assert_eq!(desk.parents.len(), 1);
+    trade_all(&mut desk, Side::Buy);
+    assert_eq!((desk.positions[0], parents(&desk)), (10, vec![(1, 10), (1, 0)]));
+    // The exit is another one.
+    desk.forget();
+    desk.pass(100 * S);
+    desk.clock();
+    for _ in 0..3 {
+        trade_all(&mut desk, Side::Sell);
+    }
+    assert_eq!(children(&desk), [(2, 4), (2, 4), (2, 2)]);
+    assert_eq!((desk.positions[0], parents(&desk)), (0, vec![(2, 10), (2, 0)]));
+}
+
+#[test]
+fn a_change_that_one_order_can_make_has_no_parent() {
+    let mut desk = warm(MomentumConfig { child_quantity_max: 10, ..config() });
+    walk(&mut desk, 10_000, 20);
+    assert_eq!((parents(&desk), children(&desk)), (vec![], vec![(0, 10)]));
+}
+
+#[test]
+fn a_child_that_found_nobody_or_was_refused_is_the_last() {
+    for ending in [OrderState::Expired, OrderState::Rejected] {
+        let mut desk = warm(sliced());
+        walk(&mut desk, 10_000, 20);
+        trade_all(&mut desk, Side::Buy);
+        let id = desk.only(Side::Buy);
+        desk.become_state(id, ending);
+        desk.clock();
+        assert_eq!(parents(&desk), [(1, 10), (1, 0)], "{ending:?}");
+        assert_eq!((children(&desk).len(), desk.positions[0]), (2, 4), "{ending:?}");
+    }
+    let mut desk = warm(sliced());
+    walk(&mut desk, 10_000, 20);
+    desk.answer = Answer::Refuse;
+    trade_all(&mut desk, Side::Buy);
+    desk.clock();
+    assert_eq!(parents(&desk), [(1, 10), (1, 0)]);
+}
+
+#[test]
+fn what_is_worked_is_given_up_after_a_gap_a_long_silence_and_at_a_stop() {
+    let half = || {
+        let mut desk = warm(sliced());
+        let mut mid = 10_000;
+        while desk.open(Side::Buy).is_empty() {
+            desk.pass(100 * MS);
+            mid += 5;
+            lean(&mut desk, mid, 1);
+        }
+        let id = desk.only(Side::Buy);
+        (desk, id)
+    };
+    let (mut desk, id) = half();
+    desk.state(BookState::Gap);
+    desk.fill(id, 4);
+    desk.book(10_095, 10_105);
+    assert_eq!(parents(&desk), [(1, 10), (1, 0)], "a gap");
+    assert_eq!(children(&desk), [(1, 4)]);
+    for (pause_ns, count) in [(5 * S, 2), (5 * S + 1, 1)] {
+        let (mut desk, id) = half();
+        desk.pass(pause_ns);
+        desk.fill(id, 4);
+        desk.clock();
+        assert_eq!(children(&desk).len(), count, "{pause_ns}");
+    }
+    let (mut desk, id) = half();
+    let price = desk.order(id).price;
+    desk.fill(id, 4);
+    lean(&mut desk, price - 100, 1);
+    let last = *intents(&desk).last().unwrap();
+    assert_eq!((last.side(), last.quantity, last.id), (Side::Sell, 4, 0), "one order closes it");
+    assert_eq!(parents(&desk), [(1, 10), (1, 0)]);
+}
+
 #[test]
 fn fields_outside_their_range_are_named_with_value_and_range() {
     type Spoil = fn(&mut MomentumConfig);
-    let cases: [(&str, Spoil); 8] = [
+    let cases: [(&str, Spoil); 9] = [
         ("entry_ticks is 0,", |c| c.entry_ticks = 0.0),
         ("exit_ticks is NaN,", |c| c.exit_ticks = f64::NAN),
         ("slow_half_life_ns is 1000000000,", |c| c.slow_half_life_ns = S),
         ("quantity is -1,", |c| c.quantity = -1),
+        ("child_quantity_max is -1,", |c| c.child_quantity_max = -1),
         ("position_max is 9,", |c| c.position_max = 9),
         ("stop_ticks is 0,", |c| c.stop_ticks = 0),
         ("cooldown_ns is 0,", |c| c.cooldown_ns = 0),
@@ -316,8 +422,9 @@ proptest! {
     #[test]
     fn the_position_stays_within_the_cap_and_one_order_is_in_flight(
         script in proptest::collection::vec((any_move(), 0_u64..3_000), 1..80),
+        is_sliced in any::<bool>(),
     ) {
-        let mut desk = warm(config());
+        let mut desk = warm(if is_sliced { sliced() } else { config() });
         let mut mid = 10_000;
         for (step, pause_ms) in script {
             desk.pass(pause_ms * MS);
@@ -333,7 +440,9 @@ proptest! {
     #[test]
     fn a_taker_that_was_saved_and_loaded_has_the_same_future(
         script in proptest::collection::vec((any_move(), 0_u64..3_000), 1..40),
+        is_sliced in any::<bool>(),
     ) {
+        let config = || if is_sliced { sliced() } else { config() };
         let (mut one, mut other) = (warm(config()), warm(config()));
         let (mut mid, mut mid_other) = (10_000, 10_000);
         for (step, pause_ms) in script {

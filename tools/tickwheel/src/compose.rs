@@ -131,6 +131,7 @@ fn momentum(
         stop_ticks: i64::from(section.stop_ticks),
         hold_ns_max: ns(section.hold_ms_max),
         cooldown_ns: ns(section.cool_down_ms),
+        child_quantity_max: section.child_quantity_max.map_or(Ok(0), quantity)?,
         imbalance_percent_min: section
             .imbalance_percent_min
             .map_or(base.imbalance_percent_min, i64::from),

@@ -131,6 +131,15 @@ impl Names {
         format!("{} {} @ {}", event.side().name(), self.quantity(event), self.price(event))
     }
 
+    /// `declare parent 7: sell 0.5 in all`
+    pub(crate) fn parent(&self, event: &Event) -> String {
+        if event.quantity == 0 {
+            return format!("close parent {}", event.id);
+        }
+        let (side, quantity) = (event.side().name(), self.quantity(event));
+        format!("declare parent {}: {side} {quantity} in all", event.id)
+    }
+
     /// One record on one line.
     pub(crate) fn line(&self, event: &Event) -> String {
         let cause = if event.cause == 0 {
@@ -307,12 +316,16 @@ impl Names {
                 event.quantity,
                 event.id.cast_signed()
             ),
-            Kind::INTENT => format!("{who} wants to {} ({})", self.deal(event), terms(event)),
+            Kind::PARENT => format!("{who} wants to {}", self.parent(event)),
+            Kind::INTENT => {
+                let of = of_parent(event);
+                format!("{who} wants to {} ({}){of}", self.deal(event), terms(event))
+            }
             Kind::INTENT_CANCEL => format!("{who} wants order {:016x} cancelled", event.id),
             Kind::INTENT_REPLACE => {
                 format!("{who} wants order {:016x} to be {}", event.id, self.deal(event))
             }
-            Kind::APPROVED => format!("risk lets {who} {}", self.deal(event)),
+            Kind::APPROVED => format!("risk lets {who} {}{}", self.deal(event), of_parent(event)),
             Kind::APPROVED_CANCEL => format!("risk lets {who} cancel {:016x}", event.id),
             Kind::APPROVED_REPLACE => {
                 format!("risk lets {who} change {:016x} to {}", event.id, self.deal(event))
@@ -442,6 +455,11 @@ fn terms(event: &Event) -> String {
     };
     let post_only = if event.has(flags::POST_ONLY) { ", post-only" } else { "" };
     format!("{order_type} {time_in_force}{post_only}")
+}
+
+/// Whose child a new order is.
+fn of_parent(event: &Event) -> String {
+    if event.id == 0 { String::new() } else { format!(", of parent {}", event.id) }
 }
 
 /// Whether `id` of this kind of record is an order id.

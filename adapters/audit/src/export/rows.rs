@@ -189,6 +189,7 @@ pub(super) fn is_decision(kind: Kind) -> bool {
     matches!(
         kind,
         Kind::SIGNAL
+            | Kind::PARENT
             | Kind::INTENT
             | Kind::INTENT_CANCEL
             | Kind::INTENT_REPLACE
@@ -252,7 +253,20 @@ fn deal(event: &Event, names: &Names, around: &Around<'_>) -> Deal {
             values: format!("{} {} {}", event.price, event.quantity, event.id.cast_signed()),
             ..Deal::default()
         },
-        Kind::INTENT | Kind::APPROVED => Deal { terms: terms(event), ..terms_of(event, names) },
+        Kind::PARENT => Deal {
+            side: event.side().name(),
+            quantity: names.quantity(event.instrument, event.quantity),
+            note: format!(
+                "{}parent {}",
+                if event.quantity == 0 { "closed " } else { "" },
+                event.id
+            ),
+            ..Deal::default()
+        },
+        Kind::INTENT | Kind::APPROVED => {
+            let note = if event.id == 0 { String::new() } else { format!("parent {}", event.id) };
+            Deal { terms: terms(event), note, ..terms_of(event, names) }
+        }
         Kind::SEND_NEW => Deal { terms: terms(event), ..whole() },
         Kind::INTENT_CANCEL | Kind::APPROVED_CANCEL | Kind::SEND_CANCEL | Kind::SEND_QUERY => {
             Deal { order: event.id, note: marks(event).trim().to_string(), ..Deal::default() }

@@ -104,9 +104,11 @@ fn write_session(rig: &mut Rig, with_verdict: bool) -> u64 {
     (fill.id, fill.flags) = (ORDER_ID, flags::LAST | flags::MAKER);
     pen.write(fill, 1);
     pen.write(order(OrderState::Filled, OrderState::New, 0), 2);
-    // A second wish is refused.
+    // A second wish, a child of a parent, is refused.
     pen.write(event(Kind::TRADE, 5_900_000, 10), 0);
-    pen.write(of(event(Kind::INTENT, 6_500_000, 1_000), gtc), 1);
+    let of_parent = |event: Event| Event { id: 7, ..event };
+    pen.write(of_parent(of(event(Kind::PARENT, 0, 2_000), 0)), 1);
+    pen.write(of_parent(of(event(Kind::INTENT, 6_500_000, 1_000), gtc)), 2);
     let rule = engine::risk::Rule::OffTick;
     pen.write(of(event(Kind::REFUSED, 6_500_000, 6_100_000), rule as u16), 1);
     operate(&mut pen);
@@ -197,6 +199,11 @@ fn a_decision_has_its_words_amounts_and_causes() {
         (&"65000".into(), &"1".into()),
         "what was wanted"
     );
+    let parent = of_kind(&all, "parent")[0];
+    assert_eq!((&parent["note"], &parent["quantity"]), (&"parent 7".into(), &"2".into()));
+    assert_eq!((&parent["side"], &parent["actor"]), (&"buy".into(), &"maker".into()));
+    let notes: Vec<&Value> = of_kind(&all, "intent").iter().map(|row| &row["note"]).collect();
+    assert_eq!(notes, [&Value::Null, &"parent 7".into()]);
     let detail = of_kind(&all, "report-detail")[0];
     assert_eq!((&detail["money"], &detail["execution_id"]), (&"0.015".into(), &77.into()));
     assert_eq!(of_kind(&all, "report")[0]["actor"], "venue");

@@ -133,6 +133,14 @@ pub(super) fn intent(instrument: u16, side: Side, quantity: i64, price: i64) -> 
     event
 }
 
+/// A parent of strategy 0.
+pub(super) fn parent(instrument: u16, side: Side, quantity: i64, id: u64) -> Event {
+    let mut event = Event::new(Kind::PARENT);
+    (event.instrument, event.source, event.quantity, event.id) = (instrument, 0, quantity, id);
+    (event.tag, event.flags) = (78, side.flag() | flags::LAST);
+    event
+}
+
 impl Desk {
     /// A desk whose markets are all live at 999 to 1001.
     pub(super) fn new(limits: Limits) -> Desk {

@@ -397,6 +397,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         Kind::SESSION_START,
         Kind::BREAKER,
         Kind::LOCK,
+        Kind::PARENT,
     ];
     let small = prop_oneof![4 => 0u16..4, 1 => any::<u16>()];
     let code = prop_oneof![

@@ -7,8 +7,8 @@ use crate::event::{
 use crate::money::{Money, format_scaled, parse_scaled};
 use crate::risk::{Hours, InstrumentControls, LimitKey, Limits, Rule, StrategyControls, Unit};
 
-use super::desk::{Desk, intent, limits};
-use super::{boundaries, controls};
+use super::desk::{Desk, intent, limits, parent};
+use super::{boundaries, controls, parents};
 
 /// Reads a limit into the limits of every configured instrument or of the account.
 fn set_limit(limits: &mut Limits, key: &str, text: &str) {
@@ -100,13 +100,14 @@ fn verdict(event: &Event) -> String {
 
 /// Runs a table. Lines that act:
 ///
-/// `limit KEY VALUE` (first), `instrument I`, `strategy S`, `terms CODE`, `top BID ASK`, `book STATE`,
+/// `limit KEY VALUE` (first), `instrument I`, `strategy S`, `terms CODE`, `child of ID` (the next orders; 0: none), `top BID ASK`, `book STATE`,
 /// `wait NS`, `long|short QUANTITY @ PRICE` (a position out of nowhere), `work buy|sell QUANTITY @ PRICE`
 /// (an order that works; #1, #2 ..), `acked|done|unknown|cancelling|changed|unchanged #N`,
 /// `trade PRICE` (a public one), `cascade begins|ends`, `enable STRATEGY by OPERATOR`, `fill #N QUANTITY @ PRICE`, `lock`, `unlock` (every venue), `breaker SCOPE STATE`.
 ///
 /// Lines with a verdict in the last columns: `[operator-|close-]buy|sell[-reduce] QUANTITY @ PRICE` (what
-/// passes is over at once; `close` is what the control stage sends to close), `change #N QUANTITY @ PRICE`, `cancel #N`, `clock`, `command NAME` (verdict: the state).
+/// passes is over at once; `close` is what the control stage sends to close), `change #N QUANTITY @ PRICE`, `cancel #N`, `clock`, `command NAME` (verdict: the state),
+/// `parent buy|sell QUANTITY as ID` (is declared), `parents buy|sell QUANTITY as FROM to TO` (verdict of the last).
 #[track_caller]
 pub(super) fn check(table: &str) {
     let lines: Vec<&str> = table.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -118,7 +119,8 @@ pub(super) fn check(table: &str) {
             set_limit(&mut limits, key, value);
         }
     }
-    let mut run = Run { desk: Desk::new(limits), instrument: 0, strategy: 0, terms: None };
+    let desk = Desk::new(limits);
+    let mut run = Run { desk, instrument: 0, strategy: 0, terms: None, parent: 0 };
     for line in &lines {
         let words: Vec<&str> = line.split_whitespace().collect();
         let (got, used) = run.line(&words);
@@ -131,6 +133,7 @@ struct Run {
     instrument: u16,
     strategy: u16,
     terms: Option<u16>,
+    parent: u64,
 }
 
 /// `rule measured limit` of every alert.
@@ -184,6 +187,10 @@ impl Run {
                 self.terms = Some(code.parse().unwrap());
                 nothing(2)
             }
+            ["child", "of", id] => {
+                self.parent = id.parse().unwrap();
+                nothing(3)
+            }
             ["top", bid, ask] => {
                 self.desk.top(self.instrument, whole(bid), whole(ask));
                 nothing(3)
@@ -230,8 +237,34 @@ impl Run {
         }
     }
 
+    fn parent_line(&mut self, words: &[&str]) -> (String, usize) {
+        let number = |word: &str| word.parse::<u64>().unwrap();
+        let (side, quantity, ids, used) = match *words {
+            ["parent", side, quantity, "as", id, ..] => {
+                (side, quantity, number(id)..=number(id), 5)
+            }
+            ["parents", side, quantity, "as", from, "to", to, ..] => {
+                (side, quantity, number(from)..=number(to), 7)
+            }
+            _ => panic!("not understood: {words:?}"),
+        };
+        let side = if side == "buy" { Side::Buy } else { Side::Sell };
+        let mut text = String::new();
+        for id in ids {
+            let wanted = parent(self.instrument, side, whole(quantity), id);
+            let wanted = Event { source: self.strategy, ..wanted };
+            let got = self.desk.send(wanted, 0);
+            text = got.first().map_or("pass".to_string(), verdict);
+            for refused in got {
+                assert_eq!((refused.id, refused.tag, refused.flags), (0, wanted.tag, wanted.flags));
+            }
+        }
+        (text, used)
+    }
+
     fn order_line(&mut self, words: &[&str]) -> (String, usize) {
         match *words {
+            ["parent" | "parents", ..] => self.parent_line(words),
             [what @ ("acked" | "done" | "unknown" | "cancelling"), order] => {
                 let state = match what {
                     "acked" => OrderState::Acked,
@@ -314,6 +347,7 @@ impl Run {
         let mut event = intent(self.instrument, side, whole(quantity), whole(price));
         event.source = self.strategy;
         event.code = self.terms.unwrap_or(event.code);
+        event.id = self.parent;
         event.flags |= more;
         let got = self.desk.judge(event);
         assert_eq!((got.source, got.tag, got.flags), (event.source, event.tag, event.flags));
@@ -362,7 +396,7 @@ macro_rules! boundaries {
 pub(super) use boundaries as tables;
 
 fn every_table() -> impl Iterator<Item = &'static (Rule, &'static str)> {
-    boundaries::BOUNDARIES.iter().chain(controls::BOUNDARIES)
+    boundaries::BOUNDARIES.iter().chain(controls::BOUNDARIES).chain(parents::BOUNDARIES)
 }
 
 #[test]
@@ -385,6 +419,10 @@ fn every_rule_has_a_boundary_test_with_yes_and_no_on_both_sides() {
         } else if matches!(rule, Rule::ShortSale) {
             assert!(has(&["sell"], "pass") && has(&["sell"], &no), "{name}: both answers");
             assert!(has(&["buy"], "pass") && !has(&["buy"], &no), "{name}: buys pass");
+        } else if matches!(rule, Rule::ParentsOpen) {
+            for side in ["parent buy", "parent sell"] {
+                assert!(has(&[side], &no) && has(&[side], "pass"), "{name}: both answers");
+            }
         } else if matches!(rule, Rule::LossDaily | Rule::Drawdown | Rule::StrategyLossDaily) {
             assert!(has(&["long"], "") && has(&["short"], ""), "{name}: both sides");
             assert!(has(&["clock"], &no) && has(&["clock"], "active"), "{name}: both answers");

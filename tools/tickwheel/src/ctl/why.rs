@@ -87,8 +87,29 @@ fn in_unit(names: &Names, event: &Event, unit: Unit, value: i64) -> String {
 /// The intent that a refusal is about.
 fn intent_of(reader: &journal::Reader, refused: &Event) -> Option<Event> {
     let cause = get(reader, refused.cause)?;
-    let is_intent = matches!(cause.kind, Kind::INTENT | Kind::INTENT_REPLACE | Kind::INTENT_CANCEL);
-    is_intent.then_some(cause)
+    let wants = [Kind::INTENT, Kind::INTENT_REPLACE, Kind::INTENT_CANCEL, Kind::PARENT];
+    wants.contains(&cause.kind).then_some(cause)
+}
+
+/// Whether less of what was measured would have passed: not where it is a name, a state or a step.
+fn is_amount(rule: Rule) -> bool {
+    !matches!(
+        rule,
+        Rule::UnknownStrategy
+            | Rule::UnknownInstrument
+            | Rule::NotConfigured
+            | Rule::MalformedIntent
+            | Rule::ReplaceUnknownOrder
+            | Rule::ReplacePending
+            | Rule::Killed
+            | Rule::Halted
+            | Rule::NotPermitted
+            | Rule::OffTick
+            | Rule::OffLot
+            | Rule::NoReference
+            | Rule::ParentUnknown
+            | Rule::VenueLocked
+    )
 }
 
 /// What would have passed, where that is a number.
@@ -98,6 +119,9 @@ fn would_pass(
     intent: Option<&Event>,
     rule: Rule,
 ) -> Option<String> {
+    if !is_amount(rule) || intent.is_some_and(|it| it.kind == Kind::PARENT) {
+        return None;
+    }
     let over = refused.price.checked_sub(refused.quantity)?;
     let limit = in_unit(names, refused, rule.unit(), refused.quantity);
     if over <= 0 {
@@ -119,7 +143,11 @@ fn refusal(reader: &journal::Reader, refused: &Event, json: bool) {
     let names = Names::of(reader);
     let rule = Rule::from_code(refused.code);
     let intent = intent_of(reader, refused);
-    let wanted = intent.as_ref().map(|intent| names.deal(intent));
+    let wanted = intent.as_ref().map(|intent| match intent.kind {
+        Kind::PARENT => names.parent(intent),
+        _ => names.deal(intent),
+    });
+    let parent = intent.filter(|it| it.kind == Kind::INTENT && it.id != 0).map(|it| it.id);
     let unit = rule.map_or(Unit::Count, Rule::unit);
     let measured = in_unit(&names, refused, unit, refused.price);
     let limit = in_unit(&names, refused, unit, refused.quantity);
@@ -132,7 +160,7 @@ fn refusal(reader: &journal::Reader, refused: &Event, json: bool) {
                 "found": true, "sequence": refused.sequence, "time_ns": refused.time_ns,
                 "strategy": names.strategy(refused.source), "instrument": names.symbol(refused.instrument),
                 "wanted": wanted, "rule": name, "code": refused.code, "unit": unit.name(),
-                "measured": measured, "limit": limit, "would_pass": passes,
+                "measured": measured, "limit": limit, "would_pass": passes, "parent": parent,
                 "why": rule.map(Rule::why), "config": rule.map(Rule::key), "tune": rule.map(Rule::tune),
             })
         );
@@ -147,6 +175,9 @@ fn refusal(reader: &journal::Reader, refused: &Event, json: bool) {
         refused.code
     );
     println!("  measured {measured}, limit {limit} ({})", unit.name());
+    if let Some(parent) = parent {
+        println!("  a child of parent {parent}");
+    }
     if let Some(passes) = passes {
         println!("  {passes}");
     }

@@ -43,6 +43,9 @@ pub struct SavedState {
     pub(crate) version: u32,
     /// The next record of the journal to be read.
     pub next_sequence: u64,
+    /// How far the guard's file was read.
+    #[serde(default)]
+    pub guard_offset: Option<u64>,
     /// The board.
     pub board: BoardState,
     /// The rules.

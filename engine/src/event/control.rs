@@ -169,6 +169,46 @@ codes! {
     }
 }
 
+/// In which unit a breaker states what was measured, and the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TripUnit {
+    /// Money of the account.
+    Money,
+    /// Nanoseconds.
+    Nanoseconds,
+    /// A count, or a figure whose unit the alert before it has.
+    Count,
+}
+
+impl TripReason {
+    /// The unit of `price` and `quantity` of a `BREAKER` with this reason.
+    pub const fn unit(self) -> TripUnit {
+        match self {
+            TripReason::LossDaily | TripReason::Drawdown => TripUnit::Money,
+            TripReason::Staleness
+            | TripReason::Reconcile
+            | TripReason::Clock
+            | TripReason::HoldTime
+            | TripReason::DeadMan => TripUnit::Nanoseconds,
+            TripReason::Operator
+            | TripReason::RejectRate
+            | TripReason::ErrorRate
+            | TripReason::Latency
+            | TripReason::Journal
+            | TripReason::ThreadDead
+            | TripReason::Flag
+            | TripReason::Signal
+            | TripReason::StrategyPanic
+            | TripReason::Recovered
+            | TripReason::Rearmed
+            | TripReason::Paused
+            | TripReason::Restart
+            | TripReason::RepeatedExecution
+            | TripReason::Monitor => TripUnit::Count,
+        }
+    }
+}
+
 codes! {
     /// How far a kill is, in `code` of `KILL`. Never renumber.
     KillPhase {

@@ -228,6 +228,10 @@ impl Rules {
         if event.code == 0 {
             self.state.lasting.end(clear, out);
             out.push(Signal::clear(Code::ReconcileMismatch, subject, at(event)));
+            if self.state.guard_acted_ns < event.time_ns {
+                // The venue has been asked since: what a guard ended is known.
+                out.push(Signal::clear(Code::ReconcileNeeded, Subject::Engine, at(event)));
+            }
         } else if reason == Some(LockReason::Balances) {
             // The mismatch is told by its own alarm.
             self.state.lasting.end(clear, out);

@@ -87,7 +87,9 @@ fn a_mistake_in_the_wire_is_named() {
 
 #[test]
 fn a_mistake_in_the_monitor_is_named() {
-    check("capital = \"100000\"", "capital = \"-1\"", &["monitor.capital", "-1", "zero or more"]);
+    let capital = "[monitor]\ncapital = \"100000\"";
+    let wrong = "[monitor]\ncapital = \"-1\"";
+    check(capital, wrong, &["monitor.capital", "-1", "zero or more"]);
     check("samples = 600", "samples = 19", &["monitor.samples", "19", "20 to 4096"]);
     check("samples = 600", "samples = 4097", &["monitor.samples", "4097"]);
     check("swing_samples = 60", "swing_samples = 601", &["monitor.swing_samples", "1 to 600"]);
@@ -98,8 +100,8 @@ fn a_mistake_in_the_monitor_is_named() {
     check("[10, 15, 20]", "[0, 20]", &["monitor.drawdown_percent", "above zero"]);
     check("[5, 10]", "[1, 2, 3, 4, 5]", &["monitor.losses_in_a_row", "at most 4"]);
     check("[\"250\", \"500\"]", "[\"250\", \"0.000\"]", &["monitor.swing"]);
-    let other = "[risk]\ncapital = \"99999\"\n\n[risk.account]";
-    check("[risk.account]", other, &["monitor.capital = 100000", "risk.capital is 99999"]);
+    let other = "capital = \"99999\"";
+    check("capital = \"100000\"", other, &["monitor.capital = 100000", "risk.capital is 99999"]);
     let named = "[[monitor.strategy]]\nname = \"nobody\"\nstop_bps = 5\n\n# Strategies.";
     check("# Strategies.", named, &["monitor.strategy", "nobody"]);
 }

@@ -161,6 +161,8 @@ alarms! {
         "A strategy asked for more at once than the engine takes; the rest was dropped.";
     HoldTime = 120 "hold-time" Critical Quiet "limit.md"
         "A position was held for too long: the engine closes it.";
+    Flattening = 121 "flattening" Warning Condition "kill.md"
+        "An operator has a scope closed: nothing but cancels and closing orders passes until it is flat.";
 
     // Orders and venues.
     VenueLocked = 201 "venue-locked" Critical Condition "reconcile-mismatch.md"

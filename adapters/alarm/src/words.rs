@@ -48,7 +48,7 @@ fn low(detail: u32) -> u16 {
 fn trading(notice: &Notice, names: &Names) -> Option<String> {
     let Notice { measured, limit, detail, .. } = *notice;
     let text = match notice.code {
-        Code::BreakerSafe | Code::BreakerKilled | Code::TradingPaused => {
+        Code::BreakerSafe | Code::BreakerKilled | Code::TradingPaused | Code::Flattening => {
             let reason = TripReason::from_code(low(detail)).map_or("unknown", TripReason::name);
             let numbers = match TripReason::from_code(low(detail)).map(TripReason::unit) {
                 _ if measured == 0 && limit == 0 => String::new(),

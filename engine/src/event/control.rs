@@ -166,6 +166,8 @@ codes! {
         RepeatedExecution = 21 "repeated-execution";
         /// A limit of the post-trade monitor was reached.
         Monitor = 22 "monitor";
+        /// An operator's flatten: blocked until everything is closed, without a latch.
+        Flatten = 23 "flatten";
     }
 }
 
@@ -191,6 +193,7 @@ impl TripReason {
             | TripReason::HoldTime
             | TripReason::DeadMan => TripUnit::Nanoseconds,
             TripReason::Operator
+            | TripReason::Flatten
             | TripReason::RejectRate
             | TripReason::ErrorRate
             | TripReason::Latency

@@ -304,11 +304,12 @@ fn breaker(event: &Event, out: &mut Vec<Signal>) {
     let raised = match state {
         Some(BreakerState::Safe) if reason == Some(TripReason::Paused) => Some(Code::TradingPaused),
         Some(BreakerState::Safe) => Some(Code::BreakerSafe),
+        Some(BreakerState::Killed) if reason == Some(TripReason::Flatten) => Some(Code::Flattening),
         Some(BreakerState::Killed) => Some(Code::BreakerKilled),
         Some(BreakerState::Normal) => None,
         None => return,
     };
-    for code in [Code::TradingPaused, Code::BreakerSafe, Code::BreakerKilled] {
+    for code in [Code::TradingPaused, Code::BreakerSafe, Code::BreakerKilled, Code::Flattening] {
         if Some(code) != raised {
             out.push(Signal::clear(code, subject, at(event)));
         }

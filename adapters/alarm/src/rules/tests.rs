@@ -106,7 +106,10 @@ fn breakers_and_kills() {
     check(&[killed], &[(Code::BreakerKilled, Subject::Engine)]);
     let found = story(&mut rules(), &[(100, safe), (101, killed)], 102);
     assert!(found.contains(&(Edge::Clear, Code::BreakerSafe, Subject::Engine)), "{found:?}");
-    for code in [Code::BreakerSafe, Code::BreakerKilled, Code::TradingPaused] {
+    // A flatten ends by itself and is no kill.
+    let flatten = breaker(BreakerState::Killed, TripReason::Flatten, one);
+    check(&[flatten], &[(Code::Flattening, subject)]);
+    for code in [Code::BreakerSafe, Code::BreakerKilled, Code::TradingPaused, Code::Flattening] {
         check_end(breaker(BreakerState::Normal, TripReason::Recovered, one), code, subject);
     }
     let kill = |phase: KillPhase| event(Kind::KILL, phase.code(), (4, 2, Scope::All.tag()));

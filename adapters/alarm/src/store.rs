@@ -306,6 +306,14 @@ pub fn saved_board(dir: &Path) -> Result<Option<BoardState>, StoreError> {
     }
 }
 
+/// How far whoever tells the alarms has read the guard's file; for commands, beside a running thread.
+pub fn saved_guard_offset(dir: &Path) -> Result<Option<u64>, StoreError> {
+    match read_state(dir)? {
+        Found::Good(state) => Ok(state.guard_offset),
+        Found::Nothing | Found::Damaged => Ok(None),
+    }
+}
+
 /// Replaces a small file in one step: whoever reads it sees the old or the new one.
 pub(crate) fn write_whole(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
     let (path, new) = (dir.join(name), dir.join(format!("{name}.new")));

@@ -53,6 +53,10 @@ pub struct WatchSettings {
     pub journal_dir: PathBuf,
     /// The stats file, or the data directory that has it.
     pub stats_path: PathBuf,
+    /// Where the guard's file is; `None`: in `dir`.
+    pub guard_dir: Option<PathBuf>,
+    /// Where to begin in it where nothing is saved; `None`: at its end.
+    pub guard_offset: Option<u64>,
     /// Where to begin where nothing is saved: the first record of this session.
     pub first_sequence: u64,
     /// In a process of its own, which does not know where the journal ended at the start of the session.
@@ -141,7 +145,8 @@ impl Watch {
             _ if is_ahead => settings.first_sequence,
             saved => saved,
         };
-        let guard = GuardFile::open(&settings.dir, saved.guard_offset);
+        let guard_dir = settings.guard_dir.as_ref().unwrap_or(&settings.dir);
+        let guard = GuardFile::open(guard_dir, saved.guard_offset.or(settings.guard_offset));
         let mut board = Board::new(settings.board, saved.board);
         let newest = &loaded.newest;
         board.skip_numbers(

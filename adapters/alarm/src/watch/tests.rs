@@ -54,6 +54,8 @@ impl Desk {
             dir: self.alarms(),
             journal_dir: self.dir.path().join("journal"),
             stats_path: self.dir.path().to_path_buf(),
+            guard_dir: None,
+            guard_offset: None,
             first_sequence: 1,
             // The end of the journal at the start of a session is not known here, only in an engine.
             is_standby: true,
@@ -594,6 +596,8 @@ fn a_watch_begins_before_there_is_a_journal() {
         dir: dir.path().join("alarms"),
         journal_dir: dir.path().join("journal"),
         stats_path: dir.path().to_path_buf(),
+        guard_dir: None,
+        guard_offset: None,
         first_sequence: 1,
         is_standby: true,
         board: BoardSettings::default(),

@@ -80,6 +80,7 @@ fn limits(with_controls: bool) -> Limits {
                     .with(LimitKey::Short, i64::MAX / 2)
                     .with(LimitKey::ExposureShare, 9_000),
                 hours: Some(Hours { days: 0x7f, from_ns: 0, to_ns: NS_PER_DAY, holidays: vec![] }),
+                ..InstrumentControls::default()
             };
             usize::from(INSTRUMENT_COUNT)
         ],

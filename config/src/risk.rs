@@ -5,7 +5,7 @@ use engine::instrument::{Instrument, InstrumentTable};
 use engine::oms::LIVE_COUNT_MAX;
 use engine::risk::{
     AccountLimits, Ceilings, Controls, Hours, InstrumentControls, InstrumentLimits, LimitKey,
-    LimitTable, Limits, StrategyControls, UNLIMITED,
+    LimitTable, Limits, SoftLimits, StrategyControls, UNLIMITED,
 };
 use serde::{Deserialize, Serialize};
 
@@ -100,6 +100,21 @@ pub struct AccountLimitsSection {
     /// Start of the trading day, seconds after UTC midnight.
     #[serde(default)]
     pub day_start_utc_s: u32,
+    /// Soft limit of `order_rate_count_max`: only warns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_rate_count_soft: Option<u32>,
+    /// Soft limit of `orders_open_max`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub orders_open_soft: Option<u32>,
+    /// Soft limit of `loss_daily_max`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss_daily_soft: Option<Number>,
+    /// Soft limit of `drawdown_max`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drawdown_soft: Option<Number>,
+    /// Soft limit of `gross_notional_max`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gross_notional_soft: Option<Number>,
 }
 
 /// `[[risk.instrument]]`
@@ -146,6 +161,12 @@ pub struct InstrumentLimitsSection {
     /// Longest time for which a position may be held, ms; the control stage closes it then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold_time_ms_max: Option<u32>,
+    /// Soft limit of `position_quantity_max`: only warns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position_quantity_soft: Option<Number>,
+    /// Soft limit of `position_notional_max`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position_notional_soft: Option<Number>,
     /// When it may be traded; without it always.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hours: Option<HoursSection>,
@@ -264,6 +285,10 @@ impl Config {
             soft_percent: risk.soft_percent,
             capital,
             limits: limits.table,
+            soft: match &risk.account {
+                Some(section) => account_soft(section, origin)?,
+                None => SoftLimits::default(),
+            },
             message_rate_window_ns: window_ns(risk.message_rate_window_ms),
             duplicate_window_ns: window_ns(risk.duplicate_window_ms),
             execution_window_ns: window_ns(risk.execution_window_ms),
@@ -365,7 +390,51 @@ fn instrument_controls(
         Some(hours) => Some(hours_of(hours, &keys)?),
         None => None,
     };
-    Ok(InstrumentControls { limits: limits.table, hours })
+    let soft = SoftSetter { keys: &keys, soft: SoftLimits::default() }
+        .scaled(
+            LimitKey::PositionQuantity,
+            section.position_quantity_soft,
+            instrument.quantity_scale,
+        )?
+        .money(LimitKey::PositionNotional, section.position_notional_soft)?;
+    Ok(InstrumentControls { limits: limits.table, soft: soft.soft, hours })
+}
+
+fn account_soft(section: &AccountLimitsSection, origin: &str) -> Result<SoftLimits, ConfigError> {
+    let keys = Keys { origin, prefix: "risk.account".to_string() };
+    let soft = SoftSetter { keys: &keys, soft: SoftLimits::default() }
+        .count(LimitKey::OrderRate, section.order_rate_count_soft)
+        .count(LimitKey::OrdersOpen, section.orders_open_soft)
+        .money(LimitKey::LossDaily, section.loss_daily_soft)?
+        .money(LimitKey::Drawdown, section.drawdown_soft)?
+        .money(LimitKey::GrossNotional, section.gross_notional_soft)?;
+    Ok(soft.soft)
+}
+
+/// Sets soft limits by key, as far as they are configured.
+struct SoftSetter<'a> {
+    keys: &'a Keys<'a>,
+    soft: SoftLimits,
+}
+
+impl SoftSetter<'_> {
+    fn count(self, key: LimitKey, value: Option<u32>) -> Self {
+        match value {
+            Some(value) => SoftSetter { soft: self.soft.with(key, i64::from(value)), ..self },
+            None => self,
+        }
+    }
+
+    fn scaled(self, key: LimitKey, value: Option<Number>, scale: u8) -> Result<Self, ConfigError> {
+        let Some(value) = value else { return Ok(self) };
+        let name = SoftLimits::name(key).unwrap_or(key.name());
+        let value = self.keys.scaled(name, value, scale)?;
+        Ok(SoftSetter { soft: self.soft.with(key, value), ..self })
+    }
+
+    fn money(self, key: LimitKey, value: Option<Number>) -> Result<Self, ConfigError> {
+        self.scaled(key, value, engine::money::EVENT_MONEY_SCALE)
+    }
 }
 
 fn strategy_controls(

@@ -87,7 +87,9 @@ fn a_mistake_in_the_wire_is_named() {
 
 #[test]
 fn a_mistake_in_the_monitor_is_named() {
-    check("capital = \"100000\"", "capital = \"-1\"", &["monitor.capital", "-1", "zero or more"]);
+    let capital = "[monitor]\ncapital = \"100000\"";
+    let wrong = "[monitor]\ncapital = \"-1\"";
+    check(capital, wrong, &["monitor.capital", "-1", "zero or more"]);
     check("samples = 600", "samples = 19", &["monitor.samples", "19", "20 to 4096"]);
     check("samples = 600", "samples = 4097", &["monitor.samples", "4097"]);
     check("swing_samples = 60", "swing_samples = 601", &["monitor.swing_samples", "1 to 600"]);
@@ -98,8 +100,8 @@ fn a_mistake_in_the_monitor_is_named() {
     check("[10, 15, 20]", "[0, 20]", &["monitor.drawdown_percent", "above zero"]);
     check("[5, 10]", "[1, 2, 3, 4, 5]", &["monitor.losses_in_a_row", "at most 4"]);
     check("[\"250\", \"500\"]", "[\"250\", \"0.000\"]", &["monitor.swing"]);
-    let other = "[risk]\ncapital = \"99999\"\n\n[risk.account]";
-    check("[risk.account]", other, &["monitor.capital = 100000", "risk.capital is 99999"]);
+    let other = "capital = \"99999\"";
+    check("capital = \"100000\"", other, &["monitor.capital = 100000", "risk.capital is 99999"]);
     let named = "[[monitor.strategy]]\nname = \"nobody\"\nstop_bps = 5\n\n# Strategies.";
     check("# Strategies.", named, &["monitor.strategy", "nobody"]);
 }
@@ -180,6 +182,19 @@ fn a_mistake_in_a_control_is_named() {
     check_owner("message_rate_window_ms = 1000\n", "", &["message_rate_window_ms"]);
     check_owner("reference_window_ms = 5000\n", "", &["reference_window_ms", "instrument 0"]);
     check_owner("soft_percent = 80", "soft_percent = 101", &["soft_percent", "101"]);
+    let drawdown = "drawdown_max = \"1000\"";
+    for soft in ["1000", "1000.01", "0", "-1"] {
+        let with = format!("{drawdown}\ndrawdown_soft = \"{soft}\"");
+        check_owner(drawdown, &with, &["drawdown_soft", "below drawdown_max"]);
+    }
+    let open = "orders_open_max = 64";
+    let with = format!("{open}\norders_open_soft = 64");
+    check_owner(open, &with, &["orders_open_soft", "64", "below orders_open_max"]);
+    let quantity = "position_quantity_max = \"0.16\"";
+    let with = format!("{quantity}\nposition_quantity_soft = \"0.17\"");
+    check_owner(quantity, &with, &["position_quantity_soft", "instrument 0"]);
+    let with = format!("{quantity}\nposition_quantity_soft = \"0.0000001\"");
+    check_owner(quantity, &with, &["position_quantity_soft"]);
     let hours = |text: &str| format!("hold_time_ms_max = 60000\nhours = {{ {text} }}");
     let from = "hold_time_ms_max = 60000";
     let good = "days = [\"mon\"], from = \"08:00\", to = \"16:30\", holidays = [\"2026-12-25\"]";
@@ -194,6 +209,33 @@ fn a_mistake_in_a_control_is_named() {
     check_owner(from, &hours(&good.replace("16:30", "25:00")), &["hours.to", "25:00"]);
     check_owner(from, &hours(&good.replace("12-25", "13-25")), &["hours.holidays", "2026-13-25"]);
     check_owner(from, &hours(&good.replace("\"mon\"", "")), &["hours", "at least one"]);
+}
+
+#[test]
+fn soft_limits_reach_the_gate_in_its_units() {
+    use engine::risk::LimitKey;
+    let mut text = profile("owner").unwrap().to_string();
+    for (from, with) in [
+        ("loss_daily_max = \"500\"", "loss_daily_soft = \"300.5\""),
+        ("orders_open_max = 64", "orders_open_soft = 40"),
+        ("position_quantity_max = \"0.16\"", "position_quantity_soft = \"0.1\""),
+        ("position_notional_max = \"10000\"", "position_notional_soft = \"7500\""),
+    ] {
+        text = text.replacen(from, &format!("{from}\n{with}"), 1);
+    }
+    let config = Config::parse(&text, "owner.toml").unwrap();
+    assert_eq!(Config::parse(&config.to_toml(), "again").unwrap(), config);
+    let table = config.instruments("owner").unwrap();
+    let controls = config.limits(&table, "owner").unwrap().controls;
+    let account = |key| controls.soft.value(key);
+    assert_eq!(account(LimitKey::LossDaily), Some(30_050_000_000));
+    assert_eq!(account(LimitKey::OrdersOpen), Some(40));
+    assert_eq!(account(LimitKey::Drawdown), None);
+    let own = &controls.instruments[0].soft;
+    let tenth = 10_i64.pow(u32::from(table.get(0).unwrap().quantity_scale) - 1);
+    assert_eq!(own.value(LimitKey::PositionQuantity), Some(tenth));
+    assert_eq!(own.value(LimitKey::PositionNotional), Some(750_000_000_000));
+    assert_eq!(controls.instruments[1].soft.value(LimitKey::PositionNotional), None);
 }
 
 #[test]

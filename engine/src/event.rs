@@ -26,7 +26,7 @@ mod tests;
 
 use bytemuck::{Pod, Zeroable};
 
-pub use control::{AnswerCode, BreakerState, KillPhase, Scope, TripReason};
+pub use control::{AnswerCode, BreakerState, KillPhase, Scope, TripReason, TripUnit};
 pub use kind::Kind;
 pub use link::{BalanceCode, DifferenceCode, FeeCode, LinkCode, LockReason, PullReason};
 pub use market::{BookState, FeedCode};

@@ -42,6 +42,7 @@ mod rate;
 pub mod rule;
 mod saved;
 mod sheet;
+mod soft;
 mod strategy;
 #[cfg(test)]
 mod tests;
@@ -74,13 +75,14 @@ use usage::{Of, Usage};
 use window::Window;
 
 pub use calendar::Hours;
-pub use ceilings::{CeilingError, Ceilings};
+pub use ceilings::{CeilingError, Ceilings, ceiling_of};
 pub use limit_key::{LimitKey, LimitOwner, LimitTable, UNLIMITED};
 pub use limits::{
     AccountLimits, Controls, InstrumentControls, InstrumentLimits, Limits, LimitsError,
     StrategyControls,
 };
 pub use rule::{RULE_COUNT, Rule, Unit};
+pub use soft::SoftLimits;
 
 /// What the gate lets pass, in `code` of `RISK_STATE`. Never renumber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -101,7 +101,10 @@ fn with_controls() -> Limits {
         execution_window_ns: 1_000,
         reference_window_ns: 1_000,
         self_match: true,
-        instruments: vec![InstrumentControls { limits: LimitTable::default(), hours: Some(hours) }],
+        instruments: vec![InstrumentControls {
+            hours: Some(hours),
+            ..InstrumentControls::default()
+        }],
         strategies: vec![StrategyControls {
             limits: LimitTable::default(),
             allowed: Some(vec![0]),

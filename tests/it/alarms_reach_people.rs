@@ -7,10 +7,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use config::alarm::{AlarmsSection, WebhookSection};
+use config::guard::GuardSection;
 use engine::clock::Clock;
+use engine::stats::{CounterId, StatsReader};
 use serde_json::Value;
 use simulator::binary::{Place, Running, command};
-use simulator::scratch;
+use simulator::venue_process::VenueProcess;
+use simulator::{compose, scratch};
 use wire::poller::{Stopper, Turn};
 use wire::server::peers::Peers;
 use wire::server::{PeerId, Reply, Request, Response, Server, Service};
@@ -73,7 +76,7 @@ impl Hook {
         let bodies = self.bodies.lock().unwrap();
         let notices =
             bodies.iter().flat_map(|body| body["alarms"].as_array().into_iter().flatten());
-        notices.map(told).collect()
+        notices.map(told_of).collect()
     }
 }
 
@@ -86,31 +89,34 @@ impl Drop for Hook {
     }
 }
 
-fn told(notice: &Value) -> String {
+fn told_of(notice: &Value) -> String {
     let word = |key: &str| notice[key].as_str().unwrap_or_default();
     format!("{} {}", word("what"), word("name"))
 }
 
-/// A place whose alarms go to a hook; the address is in a file of its own.
-fn place(hook: &Hook, secrets: &Path) -> Place {
+/// Alarms that go to a hook; the address is in a file of its own.
+fn alarms_to(hook: &Hook, secrets: &Path) -> AlarmsSection {
     let file = secrets.join("hook-url");
     std::fs::write(&file, &hook.url).unwrap();
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
-    Place::new(77, |config| {
-        config.alarms = Some(AlarmsSection {
-            console: false,
-            cool_down_s: 0,
-            webhook: vec![WebhookSection {
-                name: "hook".to_string(),
-                url_secret: format!("file:{}", file.display()),
-                shape: "plain".to_string(),
-                severity_min: "warning".to_string(),
-                ca_file: None,
-                timeout_ms: 10_000,
-            }],
-            ..AlarmsSection::default()
-        });
-    })
+    AlarmsSection {
+        console: false,
+        cool_down_s: 0,
+        webhook: vec![WebhookSection {
+            name: "hook".to_string(),
+            url_secret: format!("file:{}", file.display()),
+            shape: "plain".to_string(),
+            severity_min: "warning".to_string(),
+            ca_file: None,
+            timeout_ms: 10_000,
+        }],
+        ..AlarmsSection::default()
+    }
+}
+
+/// A place whose alarms go to a hook.
+fn place(hook: &Hook, secrets: &Path) -> Place {
+    Place::new(77, |config| config.alarms = Some(alarms_to(hook, secrets)))
 }
 
 fn history(place: &Place) -> Vec<Value> {
@@ -135,7 +141,8 @@ fn a_killed_engine_is_told_by_the_watch_that_stands_by_and_the_next_start_ends_i
     let secrets = scratch::directory();
     let place = place(&hook, secrets.path());
     let mut engine = Running::start(&mut place.run_command(&["--speed", "1000"]));
-    let has_begun = || history(&place).iter().any(|notice| told(notice) == "raised session-start");
+    let has_begun =
+        || history(&place).iter().any(|notice| told_of(notice) == "raised session-start");
     assert!(engine.wait_for(LONG_NS, has_begun), "{:#?}", engine.end());
     // The engine tells its alarms itself, so this one stands by.
     let mut watch = alarms(&place, &["watch"]);
@@ -165,7 +172,7 @@ fn a_killed_engine_is_told_by_the_watch_that_stands_by_and_the_next_start_ends_i
     let ended = place.run(&["--duration", "4s", "--speed", "500"]).expect(0);
     assert!(!format!("{ended:?}").contains(CANARY));
     let all = history(&place);
-    let of = |wanted: &str| all.iter().filter(|notice| told(notice) == wanted).count();
+    let of = |wanted: &str| all.iter().filter(|notice| told_of(notice) == wanted).count();
     for wanted in ["raised engine-dead", "cleared engine-dead", "raised unclean-end"] {
         assert_eq!(of(wanted), 1, "{wanted}: {all:#?}");
         assert_eq!(hook.told().iter().filter(|told| *told == wanted).count(), 1, "{wanted}");
@@ -175,6 +182,85 @@ fn a_killed_engine_is_told_by_the_watch_that_stands_by_and_the_next_start_ends_i
     let expected: Vec<u64> = (1..).take(numbers.len()).collect();
     assert_eq!(numbers, expected, "each notice once");
     no_canary_below(&place.data);
+}
+
+/// An engine at a venue, with its guard, that has orders there; and how it is started.
+fn guarded(seed: u64, hook: &Hook, secrets: &Path) -> (VenueProcess, Place, Vec<String>, Running) {
+    let venue = VenueProcess::start(&["--seed", &seed.to_string(), "--fee-ppm", "100"]);
+    let mut settings = compose::lively_wire(seed);
+    settings.alarms = Some(alarms_to(hook, secrets));
+    settings.guard = Some(GuardSection { start: true, dead_ms_max: 5_000, ..Default::default() });
+    let place = Place::with(&settings);
+    let key = secrets.join("key.toml");
+    let (name, secret) = venue.account(0);
+    std::fs::write(&key, format!("api_key = \"{name}\"\nsecret = \"{secret}\"\n")).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let key = key.display().to_string();
+    let at_venue = ["--venue-url", venue.rest(), "--key-file", &key].map(str::to_string).to_vec();
+    let words: Vec<&str> = at_venue.iter().map(String::as_str).collect();
+    let mut engine = Running::start(&mut place.run_command(&words));
+    let is_trading = || {
+        let snapshot = StatsReader::open(&place.stats()).and_then(|stats| stats.snapshot());
+        snapshot.is_ok_and(|it| 0 < it.counter(CounterId::OrdersOpen))
+    };
+    assert!(engine.wait_for(LONG_NS, is_trading), "{:#?}", engine.end());
+    (venue, place, at_venue, engine)
+}
+
+/// The engine is killed with orders at a venue: its guard cancels them, the watch that stands by tells that, and the
+/// next session's reconciliation ends the last of it.
+#[test]
+fn what_a_guard_does_for_a_killed_engine_is_told_without_the_engine() {
+    let hook = Hook::start();
+    let secrets = scratch::directory();
+    let (_venue, place, at_venue, engine) = guarded(79, &hook, secrets.path());
+    let mut watch = alarms(&place, &["watch"]);
+    watch.let_run(500_000_000);
+    engine.kill();
+    engine.end();
+    let told = |wanted: &str| hook.told().contains(&wanted.to_string());
+    let are_told = || told("raised guard-acted") && told("raised reconcile-needed");
+    assert!(watch.wait_for(LONG_NS, are_told), "{:?} {:#?}", hook.told(), watch.end());
+    assert!(told("raised guard-acting"), "{:?}", hook.told());
+    let all = history(&place);
+    let acted = all.iter().find(|notice| told_of(notice) == "raised guard-acted").unwrap();
+    let text = acted["text"].as_str().unwrap();
+    assert!(text.starts_with("clean (gone): ") && text.ends_with(" cancelled, 0 left"), "{text}");
+    watch.interrupt();
+    watch.end().expect(0);
+
+    let mut words: Vec<&str> = at_venue.iter().map(String::as_str).collect();
+    words.extend(["--duration", "3s"]);
+    place.run(&words).expect(0);
+    let all = history(&place);
+    let of = |wanted: &str| all.iter().filter(|notice| told_of(notice) == wanted).count();
+    for wanted in ["raised guard-acting", "raised guard-acted", "cleared reconcile-needed"] {
+        assert_eq!(of(wanted), 1, "{wanted}: {all:#?}");
+    }
+}
+
+/// The whole engine stands still and holds its alarms: the watch tells what the guard did as its deputy, and no more
+/// once the engine tells its alarms itself.
+#[test]
+fn what_a_guard_does_for_an_engine_that_stands_still_is_told_by_a_deputy() {
+    let hook = Hook::start();
+    let secrets = scratch::directory();
+    let (_venue, place, _, engine) = guarded(81, &hook, secrets.path());
+    let mut watch = alarms(&place, &["watch"]);
+    watch.let_run(500_000_000);
+    engine.pause();
+    let told = |wanted: &str| hook.told().contains(&wanted.to_string());
+    let are_told = || told("raised guard-acting") && told("raised guard-acted");
+    assert!(watch.wait_for(LONG_NS, are_told), "{:?} {:#?}", hook.told(), watch.end());
+    let own = history(&place);
+    assert!(own.iter().all(|notice| told_of(notice) != "raised guard-acted"), "{own:#?}");
+    engine.resume();
+    let is_own = || history(&place).iter().any(|notice| told_of(notice) == "raised guard-acted");
+    assert!(watch.wait_for(LONG_NS, is_own), "{:#?}", watch.end());
+    engine.interrupt();
+    engine.end();
+    watch.interrupt();
+    watch.end().expect(0);
 }
 
 /// The address of the hook stands in nothing that the engine wrote.

@@ -108,7 +108,7 @@ fn pictures_have_their_keys(place: &Place, status: &Value) -> String {
     let limits = ctl(place, &["limits", "show", "--json"]).expect(0).json();
     has_keys(
         &limits["limits"][0],
-        &["limit", "of", "now", "configured", "ceiling", "used", "percent"],
+        &["limit", "of", "now", "configured", "ceiling", "soft", "used", "percent"],
     );
     position["instrument"].as_str().unwrap().to_string()
 }
@@ -363,6 +363,14 @@ fn the_kill_flag_works_without_the_socket() {
     );
     running.interrupt();
     running.end().expect(0);
+    let said = commands(&place);
+    let kill = said.iter().find(|text| text["verb"] == "kill").unwrap();
+    assert_eq!((&kill["actor"], &kill["command"]), (&"supervisor".into(), &0.into()));
+    assert_eq!(kill["reason"], "kill flag in shared memory");
+    let shown = place.about(&["audit", "show", "--commands"]).expect(0).json();
+    let records = shown["records"].as_array().unwrap();
+    let told = records.iter().any(|it| it["said"]["reason"] == "kill flag in shared memory");
+    assert!(told, "{shown}");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use config::Config;
+use config::risk::{InstrumentLimitsSection, RiskSection};
 use config::schema::{MarketMakerSection, MomentumSection, StrategySection};
 use engine::event::Mode;
 use engine::instrument::InstrumentTable;
@@ -110,12 +111,28 @@ pub fn lively(seed: u64) -> Config {
     config.engine.core = "none".to_string();
     config.journal.segment_mib = 1;
     shorten_memories(&mut config);
+    plain_risk(&mut config);
     if let Some(control) = &mut config.control {
         // Gamblers lose, and faults come by the dozen: what trips by itself has scenarios of its own.
         control.trip = config::control::TripSection::default();
     }
     // What the generated text says is what the manifest will say.
     Config::parse(&config.to_toml(), "lively").expect("the changes are within their ranges")
+}
+
+/// The limits that every engine needs. What is off unless configured has scenarios of its own.
+fn plain_risk(config: &mut Config) {
+    let risk = std::mem::take(&mut config.risk);
+    let plain = |own: InstrumentLimitsSection| InstrumentLimitsSection {
+        collar_trade_bps: None,
+        collar_window_bps: None,
+        spread_bps_max: None,
+        jump_bps_max: None,
+        exposure_bps_max: None,
+        ..own
+    };
+    let instrument = risk.instrument.into_iter().map(plain).collect();
+    config.risk = RiskSection { account: risk.account, instrument, ..RiskSection::default() };
 }
 
 fn shorten_memories(config: &mut Config) {

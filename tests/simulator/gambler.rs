@@ -1,5 +1,8 @@
 //! Strategies that no one should run: a gambler that asks for anything, and one that panics on order.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use engine::event::{BookState, OrderState, OrderTerms, OrderType, Side, TimeInForce};
 use engine::instrument::{InstrumentIndex, InstrumentTable};
 use engine::state::{LoadError, Loader, Saver, State};
@@ -169,6 +172,8 @@ pub struct Grenade {
     inner: Box<dyn Strategy>,
     fuse: u64,
     calls: u64,
+    /// Where the calls are told.
+    counter: Arc<AtomicU64>,
 }
 
 impl std::fmt::Debug for Grenade {
@@ -180,11 +185,17 @@ impl std::fmt::Debug for Grenade {
 impl Grenade {
     /// `inner` that panics at its `fuse`-th call.
     pub fn new(inner: Box<dyn Strategy>, fuse: u64) -> Grenade {
-        Grenade { inner, fuse, calls: 0 }
+        Grenade::counted(inner, fuse, Arc::default())
+    }
+
+    /// The same, telling in `counter` how often it was called.
+    pub fn counted(inner: Box<dyn Strategy>, fuse: u64, counter: Arc<AtomicU64>) -> Grenade {
+        Grenade { inner, fuse, calls: 0, counter }
     }
 
     fn tick(&mut self) {
         self.calls += 1;
+        self.counter.store(self.calls, Ordering::Relaxed);
         assert!(self.calls != self.fuse, "this strategy panics at call {}", self.fuse);
     }
 }

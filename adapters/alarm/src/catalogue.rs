@@ -161,6 +161,8 @@ alarms! {
         "A strategy asked for more at once than the engine takes; the rest was dropped.";
     HoldTime = 120 "hold-time" Critical Quiet "limit.md"
         "A position was held for too long: the engine closes it.";
+    Flattening = 121 "flattening" Warning Condition "kill.md"
+        "An operator has a scope closed: nothing but cancels and closing orders passes until it is flat.";
 
     // Orders and venues.
     VenueLocked = 201 "venue-locked" Critical Condition "reconcile-mismatch.md"
@@ -251,6 +253,18 @@ alarms! {
         "Somebody tries the channels.";
     Silenced = 608 "silenced" Info Once "alarms.md"
         "Somebody silenced an alarm for a time, or ended a silence.";
+
+    // The guard.
+    GuardActing = 701 "guard-acting" Page Condition "guard.md"
+        "The guard found the engine dead or stuck, and cancels its orders at the venue.";
+    GuardCannotCancel = 702 "guard-cannot-cancel" Page Condition "guard.md"
+        "The guard has tried for as long as it may: orders of a dead engine may still work.";
+    GuardActed = 703 "guard-acted" Critical Acknowledge "guard.md"
+        "The guard's act is over: the positions are as the engine left them.";
+    ReconcileNeeded = 704 "reconcile-needed" Warning Condition "guard.md"
+        "The guard ended orders that the engine's record has as working, until the next reconciliation.";
+    GuardTrouble = 705 "guard-trouble" Critical Quiet "guard.md"
+        "The guard cannot work as it should: its session, its key or its files.";
 }
 
 impl Code {

@@ -3,12 +3,14 @@
 //! ```text
 //!   journal::Tail --Event--> Rules::event --+
 //!   stats file ----Reading-> Rules::stats --+--> signals --> board
+//!   guard.jsonl -GuardLine-> Rules::guard --+
 //!   time -------------------> Rules::on_time+
 //! ```
 //!
 //! **Invariant:** pure, and what it remembers is bounded and saved: a restart goes on where it was.
 
 mod events;
+pub mod guard;
 pub mod measure;
 mod orders;
 pub mod stats;
@@ -102,6 +104,9 @@ pub struct RulesState {
     pub(crate) pulls_failed: Vec<(u8, u32)>,
     /// Numbers and operators of the newest commands.
     pub(crate) commands: Vec<(u64, u16)>,
+    /// When a guard ended orders that no reconciliation has asked for since.
+    #[serde(default)]
+    pub(crate) guard_acted_ns: u64,
 }
 
 impl RulesState {

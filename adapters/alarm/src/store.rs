@@ -43,6 +43,9 @@ pub struct SavedState {
     pub(crate) version: u32,
     /// The next record of the journal to be read.
     pub next_sequence: u64,
+    /// How far the guard's file was read.
+    #[serde(default)]
+    pub guard_offset: Option<u64>,
     /// The board.
     pub board: BoardState,
     /// The rules.
@@ -299,6 +302,14 @@ fn read_state(dir: &Path) -> Result<Found, StoreError> {
 pub fn saved_board(dir: &Path) -> Result<Option<BoardState>, StoreError> {
     match read_state(dir)? {
         Found::Good(state) => Ok(Some(state.board)),
+        Found::Nothing | Found::Damaged => Ok(None),
+    }
+}
+
+/// How far whoever tells the alarms has read the guard's file; for commands, beside a running thread.
+pub fn saved_guard_offset(dir: &Path) -> Result<Option<u64>, StoreError> {
+    match read_state(dir)? {
+        Found::Good(state) => Ok(state.guard_offset),
         Found::Nothing | Found::Damaged => Ok(None),
     }
 }

@@ -1,7 +1,7 @@
-//! The watch: follows the journal and the stats file, and tells what they say through history and channels.
+//! The watch: follows the journal, the stats file and the guard's file, and tells what they say through history and channels.
 //!
 //! ```text
-//!   turn: journal records -> rules -> board;  stats, time, channels, silences -> board
+//!   turn: guard's lines, journal records -> rules -> board;  stats, time, channels, silences -> board
 //!         notices -> words -> store.commit -> channels
 //! ```
 //! **Invariant:** where it stands in the journal is saved together with what it made of it.
@@ -22,6 +22,7 @@ use crate::board::{Alarm, Board, BoardSettings};
 use crate::catalogue::Code;
 use crate::channel::{Channel, Health, Parts};
 use crate::notice::{Edge, Notice, Signal};
+use crate::rules::guard::GuardFile;
 use crate::rules::stats::Reading;
 use crate::rules::{RuleSettings, Rules, RulesState};
 use crate::store::{SavedState, Store, StoreError, silences};
@@ -52,6 +53,10 @@ pub struct WatchSettings {
     pub journal_dir: PathBuf,
     /// The stats file, or the data directory that has it.
     pub stats_path: PathBuf,
+    /// Where the guard's file is; `None`: in `dir`.
+    pub guard_dir: Option<PathBuf>,
+    /// Where to begin in it where nothing is saved; `None`: at its end.
+    pub guard_offset: Option<u64>,
     /// Where to begin where nothing is saved: the first record of this session.
     pub first_sequence: u64,
     /// In a process of its own, which does not know where the journal ended at the start of the session.
@@ -83,6 +88,7 @@ pub struct Watch {
     tail: Option<Tail>,
     tail_retry_ns: u64,
     next_sequence: u64,
+    guard: GuardFile,
     stats: Option<StatsReader>,
     stats_ns: u64,
     care_ns: u64,
@@ -139,6 +145,8 @@ impl Watch {
             _ if is_ahead => settings.first_sequence,
             saved => saved,
         };
+        let guard_dir = settings.guard_dir.as_ref().unwrap_or(&settings.dir);
+        let guard = GuardFile::open(guard_dir, saved.guard_offset.or(settings.guard_offset));
         let mut board = Board::new(settings.board, saved.board);
         let newest = &loaded.newest;
         board.skip_numbers(
@@ -161,6 +169,7 @@ impl Watch {
             tail: None,
             tail_retry_ns: 0,
             next_sequence,
+            guard,
             stats: None,
             stats_ns: 0,
             care_ns: 0,
@@ -192,12 +201,17 @@ impl Watch {
     /// Looks once at everything. How many records of the journal it read: where that is not 0, there may be
     /// more at once.
     pub fn turn(&mut self, now_ns: u64) -> usize {
+        let is_care_due = self.care_ns.saturating_add(CARE_INTERVAL_NS) <= now_ns;
+        if is_care_due {
+            // Before the journal: a session that has begun since may end what a guard's line begins.
+            self.read_guard(now_ns);
+        }
         let count = self.follow(now_ns);
         if self.stats_ns.saturating_add(STATS_INTERVAL_NS) <= now_ns {
             self.stats_ns = now_ns;
             self.read_stats(now_ns);
         }
-        if self.care_ns.saturating_add(CARE_INTERVAL_NS) <= now_ns {
+        if is_care_due {
             self.care_ns = now_ns;
             self.look_at_channels(now_ns);
             self.look_at_silences(now_ns);
@@ -237,6 +251,7 @@ impl Watch {
     fn state(&self) -> SavedState {
         SavedState {
             next_sequence: self.next_sequence,
+            guard_offset: Some(self.guard.offset()),
             board: self.board.state(),
             rules: self.rules.state().clone(),
             ..SavedState::default()
@@ -319,6 +334,13 @@ impl Watch {
             self.next_sequence = tail.next_sequence();
         }
         Ok(count)
+    }
+
+    fn read_guard(&mut self, now_ns: u64) {
+        for line in self.guard.poll() {
+            self.rules.guard(&line, &mut self.signals);
+        }
+        self.take_signals(now_ns);
     }
 
     fn read_stats(&mut self, now_ns: u64) {

@@ -2,13 +2,16 @@
 //!
 //! **Invariant:** no text of a venue, of a file or of a person reaches a message: so no secret does.
 
-use engine::event::{AnswerCode, BookState, CommandCode, KillPhase, LockReason, TripReason};
+use engine::event::{
+    AnswerCode, BookState, CommandCode, KillPhase, LockReason, TripReason, TripUnit,
+};
 use engine::money::Money;
 use engine::monitor::{Metric, MetricUnit};
 use engine::risk::{Rule, Unit};
 
 use crate::catalogue::{Code, Ending};
 use crate::notice::{Notice, What};
+use crate::rules::guard;
 use crate::subject::{Names, Subject};
 
 /// The sentence of that notice.
@@ -45,18 +48,16 @@ fn low(detail: u32) -> u16 {
 fn trading(notice: &Notice, names: &Names) -> Option<String> {
     let Notice { measured, limit, detail, .. } = *notice;
     let text = match notice.code {
-        Code::BreakerSafe | Code::BreakerKilled | Code::TradingPaused => {
+        Code::BreakerSafe | Code::BreakerKilled | Code::TradingPaused | Code::Flattening => {
             let reason = TripReason::from_code(low(detail)).map_or("unknown", TripReason::name);
-            let numbers = match TripReason::from_code(low(detail)) {
-                Some(TripReason::LossDaily | TripReason::Drawdown) => {
-                    format!(", {} of {}", money(measured), money(limit))
-                }
-                Some(TripReason::Staleness | TripReason::Latency | TripReason::HoldTime) => {
+            let numbers = match TripReason::from_code(low(detail)).map(TripReason::unit) {
+                _ if measured == 0 && limit == 0 => String::new(),
+                Some(TripUnit::Money) => format!(", {} of {}", money(measured), money(limit)),
+                Some(TripUnit::Nanoseconds) => {
                     let [time, most] = [measured, limit].map(|ns| duration(ns.unsigned_abs()));
                     format!(", {time} (limit {most})")
                 }
-                _ if measured == 0 && limit == 0 => String::new(),
-                _ => format!(", measured {measured}, limit {limit}"),
+                Some(TripUnit::Count) | None => format!(", measured {measured}, limit {limit}"),
             };
             format!("reason {reason}{numbers}")
         }
@@ -149,7 +150,7 @@ fn orders(notice: &Notice) -> Option<String> {
     reason = "each of three tells its own alarms, the last the rest"
 )]
 fn machine(notice: &Notice) -> String {
-    let Notice { measured, limit, .. } = *notice;
+    let Notice { measured, limit, detail, .. } = *notice;
     match notice.code {
         Code::ThreadStalled | Code::CoreSilent => {
             let (age, most) = (duration(measured.unsigned_abs()), duration(limit.unsigned_abs()));
@@ -166,6 +167,13 @@ fn machine(notice: &Notice) -> String {
         Code::UncleanEnd => format!("session {measured} follows one without an end"),
         Code::ChannelFailing => format!("{measured} attempts in a row failed"),
         Code::ChannelOverflow => format!("{measured} messages lost"),
+        Code::GuardActing => format!("the engine is lost ({}): cancelling", guard::named(detail).0),
+        Code::GuardCannotCancel => format!("{measured} orders cancelled, {limit} left"),
+        Code::GuardActed => {
+            let (why, outcome) = guard::named(detail);
+            format!("{outcome} ({why}): {measured} orders cancelled, {limit} left")
+        }
+        Code::ReconcileNeeded => format!("{measured} orders cancelled behind the engine"),
         Code::AlarmsOverflow => {
             format!("{measured} signals without an alarm (limit {limit} alarms)")
         }

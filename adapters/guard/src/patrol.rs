@@ -17,7 +17,7 @@ use wire::tls::{self, TlsRoots};
 use crate::beat::{self, Beat, Lock, LockError, Phase};
 use crate::cancel::{Canceller, Settings};
 use crate::line::{Credentials, Line, LineConfig};
-use crate::record::{self, Act, Outcome};
+use crate::record::{self, Act, Call, Outcome};
 use crate::session::Session;
 use crate::watch::{Cause, EngineId, Sight, Watch};
 
@@ -346,6 +346,7 @@ impl Patrol {
         self.beat();
         if let Some(act) = self.act(Outcome::Begun) {
             self.write(&act, tell);
+            self.call(Call::Acting, Some(&act), &format!("{}: cancelling", act.detail), tell);
             tell(&News::Acting(act));
         }
         None
@@ -380,7 +381,9 @@ impl Patrol {
                 canceller.report().left,
                 canceller.report().failures.last().map_or("no answer yet", String::as_str),
             );
-            self.call("guard-cannot-cancel", &text, tell);
+            let act = self.act(Outcome::Begun);
+            self.call(Call::CannotCancel, act.as_ref(), &text, tell);
+            tell(&News::Trouble(text));
         }
         None
     }
@@ -414,7 +417,7 @@ impl Patrol {
             // It may work again, and be lost again.
             self.watched = None;
             self.write(&act, tell);
-            self.call("guard-acted", &act.words(), tell);
+            self.call(Call::Acted, Some(&act), &act.words(), tell);
             tell(&News::Acted(act));
         }
         self.acting = None;
@@ -428,17 +431,24 @@ impl Patrol {
         }
     }
 
-    fn call(&mut self, code: &str, text: &str, tell: &mut impl FnMut(&News)) {
-        if let Err(error) = record::alarm(&self.orders.dir, code, text, self.clock.now_ns()) {
-            self.complain(format!("cannot write the alarm: {error}"), tell);
-        }
-        if code != "guard-acted" {
-            tell(&News::Trouble(text.to_string()));
+    /// Leaves an alarm for those who tell people.
+    fn call(&mut self, call: Call, act: Option<&Act>, text: &str, tell: &mut impl FnMut(&News)) {
+        let told = record::alarm(&self.orders.dir, call, act, (text, self.clock.now_ns()));
+        if let Err(error) = told {
+            self.say(format!("cannot write the alarm: {error}"), tell);
         }
     }
 
-    /// Says each trouble once.
+    /// Says each trouble once, also to those who tell people.
     fn complain(&mut self, text: String, tell: &mut impl FnMut(&News)) {
+        if self.trouble.as_ref() != Some(&text) {
+            self.call(Call::Trouble, None, &text, tell);
+        }
+        self.say(text, tell);
+    }
+
+    /// Says each trouble once.
+    fn say(&mut self, text: String, tell: &mut impl FnMut(&News)) {
         if self.trouble.as_ref() != Some(&text) {
             tell(&News::Trouble(text.clone()));
             self.trouble = Some(text);

@@ -108,11 +108,50 @@ impl Act {
     }
 }
 
-#[derive(Serialize)]
+/// What a line of the alarm file tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// An engine is lost, and its orders are being cancelled.
+    Acting,
+    /// That has not worked for the time that it may take.
+    CannotCancel,
+    /// An act is over.
+    Acted,
+    /// The guard itself cannot work as it should.
+    Trouble,
+}
+
+impl Call {
+    /// Code in the file: the name of the alarm that it becomes.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Call::Acting => "guard-acting",
+            Call::CannotCancel => "guard-cannot-cancel",
+            Call::Acted => "guard-acted",
+            Call::Trouble => "guard-trouble",
+        }
+    }
+
+    /// How bad it is.
+    pub const fn severity(self) -> &'static str {
+        match self {
+            Call::Acting | Call::CannotCancel => "PAGE",
+            Call::Acted | Call::Trouble => "CRITICAL",
+        }
+    }
+}
+
+/// A line of the alarm file. Tellers make their messages of its names and numbers, never of `text`.
+#[derive(Debug, Serialize)]
 struct Alarm<'a> {
     time_ns: u64,
     code: &'a str,
     severity: &'a str,
+    why: &'a str,
+    outcome: &'a str,
+    orders_cancelled: usize,
+    orders_left: usize,
+    requests: u64,
     text: &'a str,
     runbook: &'a str,
 }
@@ -134,10 +173,25 @@ pub fn log(dir: &Path, act: &Act) -> std::io::Result<()> {
     append(&dir.join(LOG_NAME), act)
 }
 
-/// Appends to the file of alarms.
-pub fn alarm(dir: &Path, code: &str, text: &str, time_ns: u64) -> std::io::Result<()> {
-    let alarm =
-        Alarm { time_ns, code, severity: "CRITICAL", text, runbook: "docs/runbooks/guard.md" };
+/// Appends to the file of alarms; `act` is the one that it is about.
+pub fn alarm(
+    dir: &Path,
+    call: Call,
+    act: Option<&Act>,
+    (text, time_ns): (&str, u64),
+) -> std::io::Result<()> {
+    let alarm = Alarm {
+        time_ns,
+        code: call.code(),
+        severity: call.severity(),
+        why: act.map_or("", |act| act.why.as_str()),
+        outcome: act.map_or("", |act| act.outcome.name()),
+        orders_cancelled: act.map_or(0, |act| act.orders_cancelled),
+        orders_left: act.map_or(0, |act| act.orders_left),
+        requests: act.map_or(0, |act| act.requests),
+        text,
+        runbook: "docs/runbooks/guard.md",
+    };
     append(&dir.join(ALARMS_NAME), &alarm)
 }
 
@@ -229,9 +283,17 @@ mod tests {
             assert!(words.contains(word), "{word}: {words}");
         }
         let dir = tempfile::tempdir().unwrap();
-        alarm(dir.path(), "guard-acted", "text", 7).unwrap();
+        alarm(dir.path(), Call::Acted, Some(&act(Outcome::Clean, 1)), ("text", 7)).unwrap();
+        alarm(dir.path(), Call::Trouble, None, ("text", 8)).unwrap();
         let text = std::fs::read_to_string(dir.path().join(ALARMS_NAME)).unwrap();
-        for word in ["\"guard-acted\"", "\"CRITICAL\"", "docs/runbooks/guard.md"] {
+        assert_eq!(text.lines().count(), 2);
+        for word in [
+            "\"guard-acted\"",
+            "\"CRITICAL\"",
+            "\"clean\"",
+            "\"orders_cancelled\":2",
+            "docs/runbooks/guard.md",
+        ] {
             assert!(text.contains(word), "{word}: {text}");
         }
     }

@@ -18,7 +18,7 @@ use engine::event::{
 };
 use engine::instrument::Venue;
 use engine::pipeline::Pipeline;
-use engine::risk::{Limits, RiskState};
+use engine::risk::{Ceilings, Limits, RiskState};
 use serde::Deserialize;
 
 use crate::names::Names;
@@ -129,6 +129,8 @@ pub struct View {
     pub locked: BTreeMap<u8, u64>,
     /// Limits as configured: what no command lifts.
     pub configured: Limits,
+    /// The compiled ceilings that the configuration names.
+    pub ceilings: Option<&'static Ceilings>,
     /// Limits as they are now.
     pub limits: Limits,
     /// Commands that wait for a second person.
@@ -160,6 +162,7 @@ impl View {
             locked: BTreeMap::new(),
             limits: configured.clone(),
             configured,
+            ceilings: None,
             waiting: BTreeMap::new(),
             sizes: Sizes::default(),
             text: Vec::new(),
@@ -224,6 +227,12 @@ impl View {
             view.locked.insert(venue as u8, pipeline.time_ns());
         }
         view
+    }
+
+    /// The same with the compiled ceilings that the configuration names.
+    #[must_use]
+    pub fn under(self, ceilings: Option<&str>) -> View {
+        View { ceilings: ceilings.and_then(Ceilings::from_name), ..self }
     }
 
     /// The next session of the same journal, with what its configuration says.

@@ -138,7 +138,7 @@ fn limits() -> Limits {
                         .with(LimitKey::Jump, 100)
                         .with(LimitKey::CollarWindow, 400)
                         .with(LimitKey::ExposureShare, 2_500),
-                    hours: None,
+                    ..InstrumentControls::default()
                 };
                 INSTRUMENT_COUNT
             ],

@@ -338,7 +338,7 @@ impl Control {
             // The latch stays; what the kill left open is closed now.
             self.begin_kill(index, true, market, out);
         } else {
-            self.begin_flatten(index, (true, TripReason::Operator), market, out);
+            self.begin_flatten(index, (true, TripReason::Flatten), market, out);
         }
         (AnswerCode::Done, 0)
     }

@@ -118,6 +118,7 @@ impl Triggers {
             TripReason::Monitor => Some(&self.monitor),
             TripReason::Restart => Some(&self.restart),
             TripReason::Operator
+            | TripReason::Flatten
             | TripReason::Flag
             | TripReason::Signal
             | TripReason::Recovered

@@ -166,6 +166,49 @@ codes! {
         RepeatedExecution = 21 "repeated-execution";
         /// A limit of the post-trade monitor was reached.
         Monitor = 22 "monitor";
+        /// An operator's flatten: blocked until everything is closed, without a latch.
+        Flatten = 23 "flatten";
+    }
+}
+
+/// In which unit a breaker states what was measured, and the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TripUnit {
+    /// Money of the account.
+    Money,
+    /// Nanoseconds.
+    Nanoseconds,
+    /// A count, or a figure whose unit the alert before it has.
+    Count,
+}
+
+impl TripReason {
+    /// The unit of `price` and `quantity` of a `BREAKER` with this reason.
+    pub const fn unit(self) -> TripUnit {
+        match self {
+            TripReason::LossDaily | TripReason::Drawdown => TripUnit::Money,
+            TripReason::Staleness
+            | TripReason::Reconcile
+            | TripReason::Clock
+            | TripReason::HoldTime
+            | TripReason::DeadMan => TripUnit::Nanoseconds,
+            TripReason::Operator
+            | TripReason::Flatten
+            | TripReason::RejectRate
+            | TripReason::ErrorRate
+            | TripReason::Latency
+            | TripReason::Journal
+            | TripReason::ThreadDead
+            | TripReason::Flag
+            | TripReason::Signal
+            | TripReason::StrategyPanic
+            | TripReason::Recovered
+            | TripReason::Rearmed
+            | TripReason::Paused
+            | TripReason::Restart
+            | TripReason::RepeatedExecution
+            | TripReason::Monitor => TripUnit::Count,
+        }
     }
 }
 

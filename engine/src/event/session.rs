@@ -230,6 +230,15 @@ pub fn text(topic: TextTopic, text: &str) -> Vec<Event> {
         .collect()
 }
 
+/// Text of a command that no operator gave: who and why, in the form of the operators' texts. `verb` and `reason` are
+/// words of the engine, without quotes.
+pub fn supervisor_text(verb: &'static str, reason: &'static str) -> Vec<Event> {
+    let said = format!(
+        r#"{{"command":0,"actor":"supervisor","role":"none","verb":"{verb}","reason":"{reason}"}}"#
+    );
+    text(TextTopic::Command, &said)
+}
+
 /// Puts up to 28 bytes into the payload words; the rest is zero.
 pub fn write_payload(event: &mut Event, bytes: &[u8]) {
     assert!(bytes.len() <= PAYLOAD_SIZE_BYTES);

@@ -142,11 +142,13 @@ impl Core {
         let mut tally = Tally::new(&self.pipeline);
         let mut beat_raw = self.clock.raw();
         let mut flag_seen = 0;
+        // Made here: nothing is allocated once the session runs.
+        let flag_run = flag_run();
         loop {
             let start_raw = self.clock.raw();
             let mut turn = self.turn(&mut tally, start_raw);
             if self.flag_word() != flag_seen && turn.ending.is_none() {
-                turn.ending = self.obey_flag(&mut flag_seen, &mut tally, start_raw);
+                turn.ending = self.obey_flag(&mut flag_seen, &flag_run, (&mut tally, start_raw));
             }
             let end_raw = self.clock.raw();
             if let Polled::Events(count) = turn.polled {
@@ -215,7 +217,12 @@ impl Core {
 
     /// The kill flag changed: a word that was not there before kills, as an inbound event like any other.
     #[cold]
-    fn obey_flag(&mut self, seen: &mut u64, tally: &mut Tally, start_raw: u64) -> Option<Ending> {
+    fn obey_flag(
+        &mut self,
+        seen: &mut u64,
+        run: &[Event],
+        (tally, start_raw): (&mut Tally, u64),
+    ) -> Option<Ending> {
         // Before the session begins there is nothing to kill and no session in the journal to put it in.
         if self.pipeline.oms().session() == 0 {
             return None;
@@ -224,12 +231,13 @@ impl Core {
         if *seen == 0 {
             return None;
         }
-        let kill = flag_command(self.clock.now_ns());
+        let now_ns = self.clock.now_ns();
         let (pipeline, stats, clock) = (&mut self.pipeline, &self.stats, &self.clock);
         let mut probe = StatsProbe::new(stats, clock, start_raw, self.settings.sample_interval);
         let mut tap = tally.tap(&mut self.recorder);
         let mut edges = Edges { recorder: &mut tap, outlet: &mut self.outbound, probe: &mut probe };
-        pipeline.apply(&kill, &mut edges).err().map(Ending::Fault)
+        let mut applied = run.iter().map(|event| pipeline.apply(&event.at(now_ns), &mut edges));
+        applied.find_map(Result::err).map(Ending::Fault)
     }
 
     /// A kill that was lifted takes the flag back, or the next start would begin killed.
@@ -261,13 +269,15 @@ impl Core {
     }
 }
 
-/// What the kill flag commands: everything, positions as well.
-fn flag_command(now_ns: u64) -> Event {
-    let mut kill = session::command(CommandCode::Kill, 0).at(now_ns);
+/// What the kill flag commands, after who says so and why: everything, positions as well.
+fn flag_run() -> Vec<Event> {
+    let mut run = session::supervisor_text("kill", "kill flag in shared memory");
+    let mut kill = session::command(CommandCode::Kill, 0);
     kill.source = 0;
     kill.price = i64::from(TripReason::Flag.code());
     kill.quantity = 1;
-    kill
+    run.push(kill);
+    run
 }
 
 struct Turn {

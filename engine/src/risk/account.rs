@@ -14,7 +14,7 @@ use super::judge::Refusal;
 use super::limit_key::LimitKey;
 use super::limits::DAY_NS;
 use super::rule::Rule;
-use super::usage::Of;
+use super::usage::{Bound, Of};
 use super::{Daily, Gate, RiskState};
 
 /// Equities at which nothing is to be told and nothing to be done.
@@ -347,20 +347,24 @@ impl Gate {
         }
         for (index, own) in self.limits.instruments.iter().enumerate() {
             let Some(own) = own else { continue };
-            let limits = [i128::from(own.position_quantity_max), own.position_notional_max.0];
-            self.usage.set_instrument(index, limits);
+            let soft = |key| controls.instruments.get(index).and_then(|own| own.soft.get(key));
+            let bounds = [
+                bound(i128::from(own.position_quantity_max), soft(LimitKey::PositionQuantity)),
+                bound(own.position_notional_max.0, soft(LimitKey::PositionNotional)),
+            ];
+            self.usage.set_instrument(index, bounds);
         }
         let Some(account) = &self.limits.account else { return };
         self.rate.set_count_max(account.order_rate_count_max);
         for of in Of::ALL {
-            let limit = match of {
-                Of::Gross => account.gross_notional_max.0,
-                Of::LossDaily => account.loss_daily_max.0,
-                Of::Drawdown => account.drawdown_max.0,
-                Of::OrdersOpen => i128::from(account.orders_open_max),
-                Of::OrderRate => i128::from(account.order_rate_count_max),
+            let (limit, key) = match of {
+                Of::Gross => (account.gross_notional_max.0, LimitKey::GrossNotional),
+                Of::LossDaily => (account.loss_daily_max.0, LimitKey::LossDaily),
+                Of::Drawdown => (account.drawdown_max.0, LimitKey::Drawdown),
+                Of::OrdersOpen => (i128::from(account.orders_open_max), LimitKey::OrdersOpen),
+                Of::OrderRate => (i128::from(account.order_rate_count_max), LimitKey::OrderRate),
             };
-            self.usage.set_account(of, limit);
+            self.usage.set_account(of, bound(limit, controls.soft.get(key)));
         }
     }
 
@@ -374,4 +378,9 @@ impl Gate {
             self.locked_venues |= bit;
         }
     }
+}
+
+/// A limit with its own soft limit, both in the unit that usage is measured in.
+fn bound(limit: i128, soft: Option<i128>) -> Bound {
+    Bound { limit, soft: soft.unwrap_or(i128::MAX) }
 }

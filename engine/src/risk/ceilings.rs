@@ -4,8 +4,9 @@ use crate::instrument::InstrumentTable;
 use crate::money::{Money, format_scaled};
 
 use super::limit_key::{LimitKey, UNLIMITED};
-use super::limits::Limits;
 use super::limits::ceiling::currency;
+use super::limits::{Limits, ceiling};
+use super::throttle;
 
 /// Ceilings of one name. Lifting one takes a build and a review.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,6 +140,46 @@ impl Ceilings {
     }
 }
 
+/// What every configuration is held to, in the unit of the key; [`UNLIMITED`] where nothing is compiled in.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others have no ceiling")]
+fn of_every_engine(key: LimitKey) -> i64 {
+    match key {
+        LimitKey::OrderNotional => ceiling::ORDER_NOTIONAL.to_event(),
+        LimitKey::PositionNotional => ceiling::POSITION_NOTIONAL.to_event(),
+        LimitKey::GrossNotional => ceiling::GROSS_NOTIONAL.to_event(),
+        LimitKey::LossDaily | LimitKey::Drawdown => ceiling::LOSS.to_event(),
+        LimitKey::Collar => ceiling::COLLAR_BPS,
+        LimitKey::Passive => ceiling::PASSIVE_BPS,
+        LimitKey::ReferenceAge => (ceiling::REFERENCE_AGE_NS / 1_000_000).cast_signed(),
+        LimitKey::Duplicate => throttle::COUNT_MAX,
+        LimitKey::OrderRate
+        | LimitKey::MessageRate
+        | LimitKey::StrategyOrderRate
+        | LimitKey::StrategyExecutions => i64::from(ceiling::ORDER_RATE_COUNT),
+        _ => UNLIMITED,
+    }
+}
+
+/// The compiled ceiling of a limit, in the unit of its key: of every engine, or stricter of the set that the
+/// configuration names. [`UNLIMITED`] where there is none.
+pub fn ceiling_of(named: Option<&Ceilings>, key: LimitKey, quantity_scale: u8) -> i64 {
+    let Some(set) = named else { return of_every_engine(key) };
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others have no ceiling of a name")]
+    let own = match key {
+        LimitKey::OrderNotional => set.order_notional.to_event(),
+        LimitKey::PositionNotional => set.position_notional.to_event(),
+        LimitKey::LossDaily => set.loss_daily.to_event(),
+        LimitKey::Drawdown => set.drawdown.to_event(),
+        LimitKey::ExposureShare => set.exposure_bps,
+        LimitKey::HoldTime => set.hold_time_ms,
+        LimitKey::PositionQuantity => {
+            set.position_units.saturating_mul(10_i64.pow(u32::from(quantity_scale)))
+        }
+        _ => UNLIMITED,
+    };
+    own.min(of_every_engine(key))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,7 +229,10 @@ mod tests {
             }),
             controls: Controls {
                 capital: Some(currency(40_000)),
-                instruments: vec![InstrumentControls { limits: own, hours: None }],
+                instruments: vec![InstrumentControls {
+                    limits: own,
+                    ..InstrumentControls::default()
+                }],
                 ..Controls::default()
             },
         }
@@ -215,6 +259,40 @@ mod tests {
             }
         }
         assert_eq!(Ceilings::from_name("nobody"), None);
+    }
+
+    #[test]
+    fn the_ceiling_that_is_shown_is_the_one_that_holds() {
+        for key in LimitKey::ALL {
+            let base = ceiling_of(None, *key, 3);
+            for ceilings in Ceilings::ALL {
+                let own = ceiling_of(Some(ceilings), *key, 3);
+                assert!(own <= base, "{key:?}");
+                // At what is shown it passes; where a set has a ceiling of its own, one above does not.
+                let mut limits = at(ceilings);
+                if let Some(value) = limits.value(*key, 0).filter(|_| own != UNLIMITED) {
+                    limits.set_value(*key, 0, own.min(value));
+                    assert_eq!(ceilings.check(&limits, &table()), Ok(()), "{key:?}");
+                    if own < base {
+                        limits.set_value(*key, 0, own + 1);
+                        let error = ceilings.check(&limits, &table()).unwrap_err();
+                        assert_eq!(error.key, key.name());
+                    }
+                }
+            }
+            // The same of the ceilings that every configuration has.
+            let mut limits = at(&OWNER);
+            if base != UNLIMITED && !key.is_tabled() {
+                limits.set_value(*key, 0, base);
+                assert_eq!(limits.validate(1, usize::MAX), Ok(()), "{key:?}");
+                limits.set_value(*key, 0, base + 1);
+                let error = limits.validate(1, usize::MAX).unwrap_err().to_string();
+                let name = key.name().trim_end_matches("_ms_max");
+                assert!(error.contains(name), "{key:?}: {error}");
+            }
+        }
+        assert_eq!(ceiling_of(Some(&STARTER), LimitKey::PositionQuantity, 3), 300_000);
+        assert_eq!(ceiling_of(None, LimitKey::HoldTime, 3), UNLIMITED);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::money::Money;
 
 use super::calendar::Hours;
 use super::limit_key::{LimitKey, LimitOwner, LimitTable, UNLIMITED};
+use super::soft::{self, SoftLimits};
 use super::throttle;
 
 /// Compiled ceilings: configuration may only tighten. Lifting one takes a build and a review.
@@ -103,6 +104,8 @@ pub struct Controls {
     pub capital: Option<Money>,
     /// Limits of the account.
     pub limits: LimitTable,
+    /// Soft limits of the account that are amounts of their own, instead of `soft_percent`; they need `alerts`.
+    pub soft: SoftLimits,
     /// Length of the window of `message_rate_count_max`.
     pub message_rate_window_ns: u64,
     /// Length of the window of `duplicate_count_max`.
@@ -124,6 +127,8 @@ pub struct Controls {
 pub struct InstrumentControls {
     /// Its limits.
     pub limits: LimitTable,
+    /// Its soft limits that are amounts of their own.
+    pub soft: SoftLimits,
     /// When it may be traded; `None` for always.
     pub hours: Option<Hours>,
 }
@@ -354,11 +359,11 @@ impl Limits {
             })?;
         }
         self.controls.check(instrument_count)?;
-        let Some(account) = &self.account else { return Ok(()) };
-        account.check(orders_max).map_err(|Wrong { field, value, must }| LimitsError::Account {
-            field,
-            value,
-            must,
-        })
+        if let Some(account) = &self.account {
+            account.check(orders_max).map_err(|Wrong { field, value, must }| {
+                LimitsError::Account { field, value, must }
+            })?;
+        }
+        soft::check(self)
     }
 }

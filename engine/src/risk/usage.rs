@@ -1,6 +1,7 @@
 //! How much of each limit is used: warnings before the limit refuses. A warning changes no verdict.
 //!
-//! A threshold is told once, and again only after usage has fallen ten points below it.
+//! A threshold is told once, and again only after usage has fallen ten points below it. A limit may have a soft limit
+//! of its own, an amount instead of a part; then the part that is soft for all is not told of it.
 
 use crate::event::{Event, Kind, NO_INSTRUMENT, flags};
 use crate::money::Money;
@@ -27,6 +28,10 @@ struct Threshold {
 pub(super) struct Tracker {
     rule: Rule,
     limit: i128,
+    /// A soft limit of its own; beyond every amount when there is none.
+    soft: i128,
+    /// It was passed.
+    is_soft_told: bool,
     /// How many thresholds were passed.
     level: usize,
     /// From here on the next threshold is passed.
@@ -37,7 +42,28 @@ pub(super) struct Tracker {
 
 impl Tracker {
     fn new(rule: Rule) -> Tracker {
-        Tracker { rule, limit: 0, level: 0, rise_at: i128::MAX, fall_below: i128::MIN }
+        Tracker {
+            rule,
+            limit: 0,
+            soft: i128::MAX,
+            is_soft_told: false,
+            level: 0,
+            rise_at: i128::MAX,
+            fall_below: i128::MIN,
+        }
+    }
+
+    const fn has_soft(&self) -> bool {
+        self.soft != i128::MAX
+    }
+
+    /// Where the soft limit of its own is passed next, and below which it is open again.
+    fn soft_bounds(&self) -> (i128, i128) {
+        match (self.has_soft(), self.is_soft_told) {
+            (false, _) => (i128::MAX, i128::MIN),
+            (true, false) => (self.soft, i128::MIN),
+            (true, true) => (i128::MAX, part_of(self.soft, 100 - BACK_POINTS)),
+        }
     }
 
     /// Whether that much usage passes a threshold or leaves one.
@@ -46,10 +72,30 @@ impl Tracker {
         self.rise_at <= measured || measured < self.fall_below
     }
 
+    /// The same under another limit. A soft limit that was not there before is not told yet.
+    const fn under(self, Bound { limit, soft }: Bound) -> Tracker {
+        let is_soft_told = self.is_soft_told && soft != i128::MAX;
+        Tracker { limit, soft, is_soft_told, ..self }
+    }
+
     /// Usage from which the next threshold is passed, and below which the last one is open again.
     pub(super) fn bounds(&self) -> (i128, i128) {
         (self.rise_at, self.fall_below)
     }
+}
+
+/// The first amount that is that much of the limit.
+fn part_of(limit: i128, percent: u8) -> i128 {
+    let part = limit.saturating_mul(i128::from(percent));
+    part.div_euclid(100) + i128::from(part.rem_euclid(100) != 0)
+}
+
+/// A limit and its own soft limit, as they are now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bound {
+    pub(super) limit: i128,
+    /// Beyond every amount when there is none.
+    pub(super) soft: i128,
 }
 
 /// Which limit of the account a tracker follows.
@@ -126,34 +172,31 @@ impl Usage {
     }
 
     /// The limits as they are now.
-    pub(super) fn set_account(&mut self, of: Of, limit: i128) {
+    pub(super) fn set_account(&mut self, of: Of, bound: Bound) {
         let tracker = self.account[of as usize];
-        self.account[of as usize] = self.bounded(Tracker { limit, ..tracker });
+        self.account[of as usize] = self.bounded(tracker.under(bound));
     }
 
     /// The limits of an instrument as they are now: quantity and money.
-    pub(super) fn set_instrument(&mut self, index: usize, limits: [i128; 2]) {
-        for (which, limit) in limits.into_iter().enumerate() {
+    pub(super) fn set_instrument(&mut self, index: usize, bounds: [Bound; 2]) {
+        for (which, bound) in bounds.into_iter().enumerate() {
             let Some(own) = self.instruments.get(index) else { return };
-            let tracker = self.bounded(Tracker { limit, ..own[which] });
-            self.instruments[index][which] = tracker;
+            self.instruments[index][which] = self.bounded(own[which].under(bound));
         }
     }
 
     /// Where the tracker's thresholds are.
     fn bounded(&self, tracker: Tracker) -> Tracker {
-        let at = |percent: u8| {
-            let part = tracker.limit.saturating_mul(i128::from(percent));
-            // The first amount that is that much of the limit.
-            part.div_euclid(100) + i128::from(part.rem_euclid(100) != 0)
-        };
         let told = &self.thresholds[..self.threshold_count];
-        let rise_at = told.get(tracker.level).map_or(i128::MAX, |next| at(next.percent));
+        let at = |threshold: &Threshold| part_of(tracker.limit, threshold.percent);
+        let (soft_at, soft_below) =
+            if self.is_on() { tracker.soft_bounds() } else { (i128::MAX, i128::MIN) };
+        let rise_at = told.get(tracker.level).map_or(i128::MAX, at).min(soft_at);
         let fall_below = match tracker.level.checked_sub(1).and_then(|last| told.get(last)) {
-            Some(last) => at(last.percent.saturating_sub(BACK_POINTS)),
+            Some(last) => part_of(tracker.limit, last.percent.saturating_sub(BACK_POINTS)),
             None => i128::MIN,
         };
-        Tracker { rise_at, fall_below, ..tracker }
+        Tracker { rise_at, fall_below: fall_below.max(soft_below), ..tracker }
     }
 
     /// Takes usage of a limit of the account.
@@ -192,22 +235,35 @@ impl Usage {
         out: &mut Emitter<'_>,
     ) -> Tracker {
         let mut tracker = tracker;
-        let from = tracker.level;
-        // What nobody can tell is more than every threshold, also than the one that is not there.
-        while tracker.level < self.threshold_count && tracker.rise_at <= measured {
-            tracker = self.bounded(Tracker { level: tracker.level + 1, ..tracker });
+        if tracker.soft_bounds().0 <= measured {
+            tracker.is_soft_told = true;
+            tell(&tracker, measured, 0, instrument, out);
+        } else if measured < tracker.soft_bounds().1 {
+            tracker.is_soft_told = false;
         }
-        let passed = &self.thresholds[from..tracker.level];
+        let from = tracker.level;
+        let told = &self.thresholds[..self.threshold_count];
+        let limit = tracker.limit;
+        // What nobody can tell is more than every threshold.
+        while let Some(next) = told.get(tracker.level)
+            && part_of(limit, next.percent) <= measured
+        {
+            tracker.level += 1;
+        }
+        let passed = &told[from..tracker.level];
         let highest = passed.iter().rposition(|threshold| threshold.tag != 0);
         for (place, threshold) in passed.iter().enumerate() {
-            if threshold.tag == 0 || Some(place) == highest {
+            let is_soft = threshold.tag == 0 && !tracker.has_soft();
+            if is_soft || Some(place) == highest {
                 tell(&tracker, measured, threshold.tag, instrument, out);
             }
         }
-        while measured < tracker.fall_below {
-            tracker = self.bounded(Tracker { level: tracker.level - 1, ..tracker });
+        while let Some(last) = tracker.level.checked_sub(1).and_then(|last| told.get(last))
+            && measured < part_of(limit, last.percent.saturating_sub(BACK_POINTS))
+        {
+            tracker.level -= 1;
         }
-        tracker
+        self.bounded(tracker)
     }
 
     fn every(&self) -> impl Iterator<Item = &Tracker> {
@@ -223,8 +279,12 @@ impl Usage {
     }
 }
 
+/// Bit of a saved level: the soft limit of its own was told.
+const SOFT_TOLD: u8 = 1 << 7;
+
 fn level_code(tracker: &Tracker) -> u8 {
-    u8::try_from(tracker.level).unwrap_or(u8::MAX)
+    let level = u8::try_from(tracker.level).unwrap_or(u8::MAX >> 1);
+    if tracker.is_soft_told { level | SOFT_TOLD } else { level }
 }
 
 /// A number in the unit of a rule, as events carry it.
@@ -257,18 +317,23 @@ impl State for Usage {
         let threshold_count = from.count(THRESHOLD_COUNT_MAX)?;
         let instrument_count = from.count(usize::from(u16::MAX))?;
         let is_same = threshold_count == self.threshold_count;
-        let mut levels = [0_usize; Of::ALL.len()];
-        for level in &mut levels {
-            *level = usize::from(from.u8()?).min(threshold_count);
-        }
-        for (tracker, level) in self.account.iter_mut().zip(levels) {
+        let take = |tracker: &mut Tracker, code: u8| {
+            let level = usize::from(code & !SOFT_TOLD).min(threshold_count);
             tracker.level = if is_same { level } else { 0 };
+            tracker.is_soft_told = code & SOFT_TOLD != 0 && tracker.has_soft();
+        };
+        let mut codes = [0; Of::ALL.len()];
+        for code in &mut codes {
+            *code = from.u8()?;
+        }
+        for (tracker, code) in self.account.iter_mut().zip(codes) {
+            take(tracker, code);
         }
         for index in 0..instrument_count {
             for which in 0..2 {
-                let level = usize::from(from.u8()?).min(threshold_count);
+                let code = from.u8()?;
                 if let Some(own) = self.instruments.get_mut(index) {
-                    own[which].level = if is_same { level } else { 0 };
+                    take(&mut own[which], code);
                 }
             }
         }

@@ -71,6 +71,7 @@ const PRODUCT: &[(&str, &[&str], &str)] = &[
     ("ratatui", &["tickwheel"], "stat --watch"),
     ("rcgen", &["venue", "wire", "alarm", "secret"], "the self-made CA of the local venue"),
     ("ring", &["binance", "venue", "audit"], "HMAC and Ed25519 signatures; rustls has it too"),
+    ("rtime-clock", &["tickwheel"], "adjtimex without unsafe of ours"),
     ("rust_decimal", &["engine", "config", "tickwheel"], "exact decimals at the edges"),
     ("rustix", &["journal", "engine", "wire", "secret", "tickwheel", "operator"], "system calls without unsafe of ours"),
     ("rustls", &["wire", "venue", "secret", "tickwheel", "alarm"], "TLS without a C library"),

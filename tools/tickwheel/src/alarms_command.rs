@@ -1,5 +1,7 @@
 //! `tickwheel alarms`: what is on, what was, and whether the channels work.
 
+mod deputy;
+
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -20,6 +22,8 @@ use config::alarm::AlarmsSection;
 use engine::clock::Clock;
 use serde_json::json;
 
+use deputy::Deputy;
+
 use crate::{alarms_setup, exit, report, session, stat};
 
 /// Pause between two looks at a file or a journal that grows.
@@ -37,7 +41,7 @@ pub(crate) struct AlarmsArgs {
     command: Option<AlarmsCommand>,
     #[command(flatten)]
     place: Place,
-    /// Show the history instead: the newest so many notices.
+    /// Show the history instead: the newest so many notices, 50 where no number is given.
     #[arg(long, value_name = "COUNT", num_args = 0..=1, default_missing_value = "50")]
     history: Option<usize>,
     /// Show the history, stay, and print each notice as it comes.
@@ -50,7 +54,7 @@ pub(crate) struct AlarmsArgs {
 
 #[derive(Args, Debug)]
 struct Place {
-    /// Data directory of the engine.
+    /// Data directory of the engine; default: a directory under the user's state directory.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }
@@ -102,8 +106,8 @@ enum AlarmsCommand {
         #[command(flatten)]
         place: Place,
     },
-    /// Tell the alarms of an engine from a process of its own: also when the engine dies. Stands by while the
-    /// engine tells them itself.
+    /// Tell the alarms of an engine from a process of its own: also when the engine dies, and what its guard then does.
+    /// Stands by while the engine tells them itself.
     Watch {
         #[command(flatten)]
         source: Source,
@@ -346,16 +350,16 @@ fn watch(source: &Source, place: &Place, duration: Option<u64>) -> anyhow::Resul
     let (dir, clock, stop) = (place.dir(), Clock::new(), stopping()?);
     let until_ns = duration.map_or(u64::MAX, |ns| clock.now_ns().saturating_add(ns));
     // Without a saved state: what is there now is past, what comes is new.
-    let first_sequence = engine::stats::StatsReader::open(&dir)
-        .and_then(|stats| stats.snapshot())
-        .map_or(1, |it| it.counter(engine::stats::CounterId::JournalAppended) + 1);
+    let first_sequence = deputy::next_sequence(&dir);
     let settings = alarms_setup::standby(&config, &section, &dir, first_sequence);
+    let channels = || alarms_setup::channels(&config, &section, &origin, &clock);
+    let mut deputy = Deputy::default();
     let mut is_first = true;
     let goes_on = |now_ns: u64| !stop.load(Ordering::Acquire) && now_ns < until_ns;
     while goes_on(clock.now_ns()) {
-        let parts = alarms_setup::channels(&config, &section, &origin, &clock)?;
-        match Watch::open(settings.clone(), parts, &clock) {
+        match Watch::open(settings.clone(), channels()?, &clock) {
             Ok(mut watch) => {
+                deputy.end(&clock)?;
                 eprintln!("telling the alarms of {}", dir.display());
                 while goes_on(clock.now_ns()) {
                     if watch.turn(clock.now_ns()) == 0 {
@@ -369,10 +373,12 @@ fn watch(source: &Source, place: &Place, duration: Option<u64>) -> anyhow::Resul
                     eprintln!("standing by: the engine tells its alarms itself");
                 }
                 is_first = false;
+                deputy.look(&settings, channels, &clock)?;
                 std::thread::park_timeout(STANDBY_PAUSE);
             }
             Err(error) => return Err(error.into()),
         }
     }
+    deputy.end(&clock)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -39,6 +39,8 @@ pub(crate) fn settings(
         dir: directory(data_dir),
         journal_dir: data_dir.join("journal"),
         stats_path: stats_path.to_path_buf(),
+        guard_dir: None,
+        guard_offset: None,
         first_sequence,
         is_standby: false,
         board: BoardSettings {

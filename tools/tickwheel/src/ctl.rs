@@ -38,7 +38,7 @@ pub(crate) struct CtlArgs {
 /// What every command of an operator takes.
 #[derive(Args, Debug)]
 pub(crate) struct Common {
-    /// Data directory of the engine.
+    /// Data directory of the engine; default: a directory under the user's state directory.
     #[arg(long, value_name = "DIR", global = true)]
     pub(crate) data_dir: Option<PathBuf>,
     /// Who you are, where several operators share a user.
@@ -185,13 +185,13 @@ struct ScopeArg {
 
 #[derive(Subcommand, Debug)]
 enum LimitsCommand {
-    /// Every limit, what it is now, and how much of it is used.
+    /// Every limit: what it is now, how much of it is used, its soft limit, what is configured, and the compiled ceiling.
     Show,
     /// Change a limit. No command lifts it above what is configured.
     Set {
-        /// Its key.
+        /// Its key, as `ctl limits show` names it.
         limit: String,
-        /// Its new value.
+        /// Its new value, a decimal in the unit that `ctl limits show` names.
         value: String,
         /// Of which instrument.
         #[arg(long, value_name = "SYMBOL")]

@@ -14,6 +14,7 @@ use engine::instrument::{InstrumentTable, Venue};
 use engine::money::{EVENT_MONEY_SCALE, format_scaled};
 use engine::pipeline::manifest::Collector;
 use engine::risk::Rule;
+use engine::strategy::host::why;
 use serde_json::json;
 
 /// One record in words, numbers in units of the instrument's scales.
@@ -386,12 +387,14 @@ impl Names {
             Kind::STRATEGY_STATE => format!(
                 "{who} is {} (reason {})",
                 if event.code == 1 { "enabled" } else { "disabled" },
-                event.tag
+                strategy_why(event.tag)
             ),
-            Kind::RISK_STATE => format!(
-                "risk state {} (reason {}), measured {}, limit {}",
-                event.code, event.tag, event.price, event.quantity
-            ),
+            Kind::RISK_STATE => control::risk_state(event),
+            Kind::LIMIT => {
+                let table = self.instruments.as_ref();
+                let instrument = table.and_then(|table| table.get(event.instrument));
+                control::limit(event, &who, instrument.map_or(0, |it| it.quantity_scale))
+            }
             Kind::STATE_HASH => format!(
                 "{:016x} after {} inbound events, state {:016x}",
                 event.price, event.id, event.quantity
@@ -408,6 +411,15 @@ impl Names {
                     .unwrap_or_else(|| format!("{event:?}"))
             }
         }
+    }
+}
+
+/// Why a strategy was switched.
+fn strategy_why(tag: u32) -> String {
+    match tag {
+        why::PANIC => "panic".to_string(),
+        why::OPERATOR | why::ENABLED => "operator".to_string(),
+        other => other.to_string(),
     }
 }
 

@@ -19,7 +19,7 @@ use serde_json::json;
 
 use crate::{exit, record, report, secrets, session, stat};
 
-/// Arguments of `tickwheel guard`.
+/// Arguments of `tickwheel guard`. What it does stands in guard.log; `tickwheel alarms watch` tells it to people.
 #[derive(Args, Debug)]
 pub(crate) struct GuardArgs {
     /// Data directory of the engine; default: a directory under the user's state directory.

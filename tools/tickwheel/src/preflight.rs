@@ -9,6 +9,7 @@
 
 mod history;
 mod items;
+mod kernel_clock;
 mod permits;
 mod questions;
 

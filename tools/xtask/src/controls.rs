@@ -1,9 +1,11 @@
-//! `cargo xtask controls`: the tests that prove controls, run one package after the other, with one line each.
+//! `cargo xtask controls`: the tests that prove controls, run one target after the other, with one line each.
 //!
 //! ```text
-//!   tickwheel controls tests --> cargo test -p PACKAGE TARGET -- NAME.. --> target/controls.jsonl
+//!   tickwheel controls tests --> cargo test --workspace TARGET -- NAME.. --> target/controls.jsonl
 //! ```
 //! `tickwheel controls report --results target/controls.jsonl` reads the lines. A test that did not run has failed.
+//! All of the workspace is chosen each time: a package alone has other features, and everything would be built again
+//! for each of them.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -41,10 +43,11 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
     // The time of the run is that of the file: the gate reads no clock.
     let begun = file.metadata()?.modified()?.duration_since(UNIX_EPOCH)?.as_nanos();
     let mut failed = 0;
-    for ((package, target), tests) in &groups {
-        println!("== {package} {target}: {} tests", tests.len());
+    for (target, tests) in &groups {
+        println!("== {target}: {} tests", tests.len());
         let mut run = cargo();
-        run.current_dir(&root).args(["test", "--locked", "-p", package]);
+        // Also behind a target that failed the others must run.
+        run.current_dir(&root).args(["test", "--locked", "--workspace", "--no-fail-fast"]);
         run.args(target.split_whitespace()).arg("--");
         run.args(tests.iter().map(|(name, _)| name));
         let done = run.stdin(Stdio::null()).stderr(Stdio::inherit()).output()?;
@@ -76,15 +79,14 @@ fn said(command: &mut Command) -> anyhow::Result<String> {
     Ok(String::from_utf8(done.stdout)?)
 }
 
-/// The lines of `tickwheel controls tests`, by package and target.
-fn groups(lines: &str) -> anyhow::Result<BTreeMap<(String, String), Tests>> {
-    let mut groups: BTreeMap<(String, String), Tests> = BTreeMap::new();
+/// The lines of `tickwheel controls tests`, by target.
+fn groups(lines: &str) -> anyhow::Result<BTreeMap<String, Tests>> {
+    let mut groups: BTreeMap<String, Tests> = BTreeMap::new();
     for line in lines.lines() {
-        let [package, target, name, test] = line.split('\t').collect::<Vec<&str>>()[..] else {
+        let [_package, target, name, test] = line.split('\t').collect::<Vec<&str>>()[..] else {
             bail!("not a line of the catalogue: {line}")
         };
-        let key = (package.to_string(), target.to_string());
-        groups.entry(key).or_default().push((name.to_string(), test.to_string()));
+        groups.entry(target.to_string()).or_default().push((name.to_string(), test.to_string()));
     }
     ensure!(!groups.is_empty(), "the catalogue names no test");
     Ok(groups)
@@ -136,12 +138,12 @@ test result: FAILED. 2 passed; 1 failed";
     }
 
     #[test]
-    fn tests_are_run_by_package_and_target() {
-        let lines = "engine\t--lib\ta\te.rs::a\nengine\t--lib\tb\te.rs::b\nsimulator\t--test it\tc\tt.rs::c\n";
+    fn tests_are_run_by_target() {
+        let lines = "engine\t--lib\ta\te.rs::a\naudit\t--lib\tb\te.rs::b\nsimulator\t--test it\tc\tt.rs::c\n";
         let groups = groups(lines).unwrap();
         let told: Vec<(&str, usize)> =
-            groups.iter().map(|((package, _), tests)| (package.as_str(), tests.len())).collect();
-        assert_eq!(told, [("engine", 2), ("simulator", 1)]);
+            groups.iter().map(|(target, tests)| (target.as_str(), tests.len())).collect();
+        assert_eq!(told, [("--lib", 2), ("--test it", 1)]);
         assert!(super::groups("engine --lib a").is_err());
         assert!(super::groups("").is_err());
         assert_eq!(quoted("0.1.0 (\"a\\b\"\n)"), r#""0.1.0 (\"a\\b\")""#);

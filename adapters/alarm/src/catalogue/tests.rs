@@ -60,10 +60,10 @@ fn names_and_severities_are_what_they_were() {
         .iter()
         .map(|code| format!("{} {} {}", code.number(), code.name(), code.severity().name()))
         .collect();
-    assert_eq!(all.len(), 60);
-    let last = ["607 test WARNING", "608 silenced INFO"];
+    assert_eq!(all.len(), 66);
+    let last = ["704 reconcile-needed WARNING", "705 guard-trouble CRITICAL"];
     assert_eq!(all[..2], ["101 breaker-safe PAGE", "102 breaker-killed PAGE"]);
-    assert_eq!(all[58..], last);
+    assert_eq!(all[64..], last);
 }
 
 #[test]

@@ -228,6 +228,10 @@ impl Rules {
         if event.code == 0 {
             self.state.lasting.end(clear, out);
             out.push(Signal::clear(Code::ReconcileMismatch, subject, at(event)));
+            if self.state.guard_acted_ns < event.time_ns {
+                // The venue has been asked since: what a guard ended is known.
+                out.push(Signal::clear(Code::ReconcileNeeded, Subject::Engine, at(event)));
+            }
         } else if reason == Some(LockReason::Balances) {
             // The mismatch is told by its own alarm.
             self.state.lasting.end(clear, out);
@@ -300,11 +304,12 @@ fn breaker(event: &Event, out: &mut Vec<Signal>) {
     let raised = match state {
         Some(BreakerState::Safe) if reason == Some(TripReason::Paused) => Some(Code::TradingPaused),
         Some(BreakerState::Safe) => Some(Code::BreakerSafe),
+        Some(BreakerState::Killed) if reason == Some(TripReason::Flatten) => Some(Code::Flattening),
         Some(BreakerState::Killed) => Some(Code::BreakerKilled),
         Some(BreakerState::Normal) => None,
         None => return,
     };
-    for code in [Code::TradingPaused, Code::BreakerSafe, Code::BreakerKilled] {
+    for code in [Code::TradingPaused, Code::BreakerSafe, Code::BreakerKilled, Code::Flattening] {
         if Some(code) != raised {
             out.push(Signal::clear(code, subject, at(event)));
         }

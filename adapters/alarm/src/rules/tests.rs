@@ -19,6 +19,7 @@ use engine::stats::{
 };
 use engine::strategy::host::{ANOMALY_INTENTS_DROPPED, why};
 
+use super::guard::GuardLine;
 use super::stats::Reading;
 use super::*;
 use crate::catalogue::{Code, Ending};
@@ -26,6 +27,7 @@ use crate::notice::Edge;
 use crate::subject::Subject;
 
 const S: u64 = SECOND_NS;
+const SPOT_TAG: u32 = Venue::BinanceSpot as u32;
 const SPOT: Subject = Subject::Venue(Venue::BinanceSpot as u8);
 
 /// Rules in the middle of a session that began long ago.
@@ -104,7 +106,10 @@ fn breakers_and_kills() {
     check(&[killed], &[(Code::BreakerKilled, Subject::Engine)]);
     let found = story(&mut rules(), &[(100, safe), (101, killed)], 102);
     assert!(found.contains(&(Edge::Clear, Code::BreakerSafe, Subject::Engine)), "{found:?}");
-    for code in [Code::BreakerSafe, Code::BreakerKilled, Code::TradingPaused] {
+    // A flatten ends by itself and is no kill.
+    let flatten = breaker(BreakerState::Killed, TripReason::Flatten, one);
+    check(&[flatten], &[(Code::Flattening, subject)]);
+    for code in [Code::BreakerSafe, Code::BreakerKilled, Code::TradingPaused, Code::Flattening] {
         check_end(breaker(BreakerState::Normal, TripReason::Recovered, one), code, subject);
     }
     let kill = |phase: KillPhase| event(Kind::KILL, phase.code(), (4, 2, Scope::All.tag()));
@@ -585,6 +590,12 @@ fn every_alarm_is_raised_by_a_test_here_or_by_the_watch() {
         Code::HistoryUnwritable,
         Code::Test,
         Code::Silenced,
+        // From a guard's file: named in another form above.
+        Code::GuardActing,
+        Code::GuardCannotCancel,
+        Code::GuardActed,
+        Code::ReconcileNeeded,
+        Code::GuardTrouble,
         // A process that is gone: its test needs one, `tests/it/alarms_reach_people.rs`.
         Code::EngineDead,
     ]);
@@ -595,6 +606,59 @@ fn every_alarm_is_raised_by_a_test_here_or_by_the_watch() {
             || here.contains(&format!(", Code::{code:?})"));
         assert!(is_named != own.contains(code), "{code:?}: in the tests of exactly one of both");
     }
+}
+
+/// A line of a guard at second 100.
+fn guard_line(code: &str, why: &str, outcome: &str) -> GuardLine {
+    GuardLine {
+        time_ns: 100 * S,
+        code: code.to_string(),
+        why: why.to_string(),
+        outcome: outcome.to_string(),
+        orders_cancelled: 3,
+        orders_left: 1,
+    }
+}
+
+#[test]
+fn what_a_guard_does_is_told_until_it_is_over_and_reconciled() {
+    let check = |line: GuardLine, raised_codes: &[Code], cleared_codes: &[Code]| {
+        let mut signals = Vec::new();
+        rules().guard(&line, &mut signals);
+        let of = |edge| {
+            let signals = signals.iter().filter(move |signal| signal.edge == edge);
+            signals.map(|signal| signal.code).collect::<Vec<Code>>()
+        };
+        assert_eq!(of(Edge::Raise), raised_codes, "{line:?}");
+        assert_eq!(of(Edge::Clear), cleared_codes, "{line:?}");
+        for signal in signals.iter().filter(|signal| signal.edge == Edge::Raise) {
+            assert_eq!((signal.measured, signal.limit), (3, 1), "{line:?}");
+        }
+    };
+    let over = [Code::GuardActing, Code::GuardCannotCancel];
+    let both = [Code::GuardActed, Code::ReconcileNeeded];
+    check(guard_line("guard-acting", "gone", "begun"), &over[..1], &[]);
+    check(guard_line("guard-cannot-cancel", "gone", "begun"), &over[1..], &[]);
+    check(guard_line("guard-trouble", "", ""), &[Code::GuardTrouble], &[]);
+    for outcome in ["clean", "superseded", "abandoned"] {
+        check(guard_line("guard-acted", "gone", outcome), &both, &over);
+    }
+    for outcome in ["came-back", "venue-gone"] {
+        check(guard_line("guard-acted", "stuck", outcome), &both[..1], &over);
+    }
+    // Only alarms of a guard come from its file.
+    check(guard_line("kill-used", "gone", "clean"), &[], &[]);
+    check(guard_line("no-such-alarm", "gone", "clean"), &[], &[]);
+}
+
+#[test]
+fn a_reconciliation_after_a_guards_act_ends_its_alarm_and_one_before_does_not() {
+    let unlocked = of_instrument(NO_INSTRUMENT, event(Kind::LOCK, 0, (0, 0, SPOT_TAG)));
+    let mut rules = rules();
+    rules.guard(&guard_line("guard-acted", "gone", "clean"), &mut Vec::new());
+    let clear = (Edge::Clear, Code::ReconcileNeeded, Subject::Engine);
+    assert!(!story(&mut rules, &[(100, unlocked)], 100).contains(&clear));
+    assert!(story(&mut rules, &[(101, unlocked)], 101).contains(&clear));
 }
 
 #[test]

@@ -54,6 +54,8 @@ impl Desk {
             dir: self.alarms(),
             journal_dir: self.dir.path().join("journal"),
             stats_path: self.dir.path().to_path_buf(),
+            guard_dir: None,
+            guard_offset: None,
             first_sequence: 1,
             // The end of the journal at the start of a session is not known here, only in an engine.
             is_standby: true,
@@ -189,6 +191,83 @@ fn an_event_reaches_people_within_five_seconds() {
     assert!(best_ns < 5 * S, "{took_ns:?}");
     assert_eq!(names(&hook), vec!["raised breaker-safe"; 5]);
     assert_eq!(letters.heard().faults, Vec::<String>::new());
+}
+
+/// What a guard leaves of a killed engine.
+const GUARD_LINES: &str = concat!(
+    r#"{"time_ns":1,"code":"guard-acting","severity":"PAGE","why":"gone","outcome":"begun","orders_cancelled":0,"orders_left":0,"requests":1,"text":"secret-word","runbook":"r"}"#,
+    "\n",
+    r#"{"time_ns":2,"code":"guard-acted","severity":"CRITICAL","why":"gone","outcome":"clean","orders_cancelled":3,"orders_left":0,"requests":4,"text":"secret-word","runbook":"r"}"#,
+    "\n",
+);
+
+fn guard_writes(desk: &Desk, text: &str) {
+    let path = desk.alarms().join(crate::rules::guard::GUARD_FILE);
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+    io::Write::write_all(&mut file.unwrap(), text.as_bytes()).unwrap();
+}
+
+#[test]
+fn what_a_guard_did_reaches_people_within_five_seconds_without_an_engine() {
+    let desk = Desk::new();
+    let tls = TestTls::new();
+    let hook = Hook::start(&[], None);
+    let mut part = webhook("hook", &hook, &tls);
+    part.settings = ChannelSettings { name: "hook".to_string(), ..ChannelSettings::default() };
+    let mut watch = desk.open(vec![part]);
+    watch.turn(desk.clock.now_ns());
+    let start_ns = desk.clock.now_ns();
+    guard_writes(&desk, GUARD_LINES);
+    desk.turn_until(&mut watch, "all of it is told", |_| 4 <= names(&hook).len());
+    let took_ns = desk.clock.now_ns() - start_ns;
+    assert!(took_ns < 5 * S, "{took_ns}");
+    let expected = [
+        "raised guard-acting",
+        "raised guard-acted",
+        "cleared guard-acting",
+        "raised reconcile-needed",
+    ];
+    let mut told = names(&hook);
+    told.sort();
+    assert_eq!(told, {
+        let mut all = expected;
+        all.sort_unstable();
+        all
+    });
+    let acted = desk.history().into_iter().find(|notice| notice.code == Code::GuardActed).unwrap();
+    assert_eq!(acted.text, "clean (gone): 3 orders cancelled, 0 left");
+    assert!(acted.runbook.ends_with("guard.md"), "{}", acted.runbook);
+    let bodies = hook.heard(|heard| format!("{:?}", heard.taken));
+    assert!(!bodies.contains("secret-word"), "words of a file reach nobody");
+}
+
+#[test]
+fn a_guards_act_is_told_once_over_crashes_and_repeated_acts_are_one_alarm() {
+    let mut desk = Desk::new();
+    let mut watch = desk.open(Vec::new());
+    desk.write(&session_start(1, Mode::Paper));
+    desk.catch_up(&mut watch);
+    guard_writes(&desk, GUARD_LINES);
+    // Gone without a word before it has looked; the next one goes on where it stood.
+    drop(watch);
+    let mut watch = desk.open(Vec::new());
+    watch.turn(desk.clock.now_ns());
+    assert_eq!(desk.told(Code::GuardActed), [What::Raised]);
+    drop(watch);
+    let mut watch = desk.open(Vec::new());
+    watch.turn(desk.clock.now_ns());
+    for _ in 0..100 {
+        guard_writes(&desk, GUARD_LINES);
+    }
+    desk.turn_until(&mut watch, "all of them are read", |watch| {
+        watch.alarms().any(|alarm| alarm.code == Code::GuardActed && alarm.count == 101)
+    });
+    assert_eq!(desk.told(Code::GuardActed), [What::Raised], "one alarm with a count");
+    // The next session's reconciliation ends what is to be reconciled.
+    desk.write(&Event::new(Kind::LOCK));
+    desk.turn_until(&mut watch, "it is reconciled", |_| {
+        desk.told(Code::ReconcileNeeded) == [What::Raised, What::Cleared]
+    });
 }
 
 #[test]
@@ -517,6 +596,8 @@ fn a_watch_begins_before_there_is_a_journal() {
         dir: dir.path().join("alarms"),
         journal_dir: dir.path().join("journal"),
         stats_path: dir.path().to_path_buf(),
+        guard_dir: None,
+        guard_offset: None,
         first_sequence: 1,
         is_standby: true,
         board: BoardSettings::default(),

@@ -1,17 +1,28 @@
 //! Words for codes, and amounts as decimal texts.
 
+use engine::control::{ALERT_HOLD_TIME, ALERT_KILL_LATE};
 use engine::event::{
     BalanceCode, BookState, DifferenceCode, Event, FeeCode, Kind, LinkCode, LockReason,
     NO_INSTRUMENT, NO_STRATEGY, OrderState, OrderTerms, OrderType, ReportCode, Scope, TimeInForce,
-    flags,
+    TripReason, TripUnit, flags,
 };
 use engine::instrument::{Instrument, InstrumentTable, Venue};
 use engine::money::{EVENT_MONEY_SCALE, format_scaled};
 use engine::monitor::metric::Metric;
-use engine::risk::{RiskState, Rule};
+use engine::risk::{LimitKey, RiskState, Rule, UNLIMITED};
+use engine::strategy::host::why;
 
 /// First code of monitor metrics in `ALERT`.
 const FIRST_METRIC: u16 = 300;
+
+/// A name with two numbers in its unit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Figure {
+    pub(super) name: String,
+    pub(super) measured: String,
+    pub(super) limit: String,
+    pub(super) unit: &'static str,
+}
 
 /// Names and scales of one session.
 #[derive(Debug, Default)]
@@ -68,18 +79,51 @@ impl Names {
         }
     }
 
-    /// Name, measured value and limit of a rule or metric with the event's numbers.
-    pub(super) fn rule(&self, event: &Event, code: u16) -> (String, String, String) {
+    /// Name and unit of a rule, a metric or an alert of the control stage, with the event's numbers.
+    pub(super) fn rule(&self, event: &Event, code: u16) -> Figure {
         let metric = Metric::ALL.iter().find(|metric| **metric as u16 == code);
         let (name, unit) = match (Rule::from_code(code), metric) {
             (Some(rule), _) => (rule.name().to_string(), rule.unit().name()),
             (None, Some(metric)) if FIRST_METRIC < code => {
                 (metric.name().to_string(), metric.unit().name())
             }
+            (None, _) if code == ALERT_HOLD_TIME => ("hold-time".to_string(), "ns"),
+            (None, _) if code == ALERT_KILL_LATE => ("kill-late".to_string(), "count"),
             (None, Some(_) | None) => (format!("rule {code}"), "count"),
         };
         let text = |value| self.in_unit(event.instrument, unit, value);
-        (name, text(event.price), text(event.quantity))
+        Figure { name, measured: text(event.price), limit: text(event.quantity), unit }
+    }
+
+    /// What a breaker measured, and its limit; nothing where nothing was measured.
+    pub(super) fn trip(event: &Event) -> Figure {
+        let reason = TripReason::from_code(event.source);
+        let name = reason.map_or_else(|| event.source.to_string(), |it| it.name().to_string());
+        if (event.price, event.quantity) == (0, 0) {
+            return Figure { name, ..Figure::default() };
+        }
+        let unit = match reason.map(TripReason::unit) {
+            Some(TripUnit::Money) => "money",
+            Some(TripUnit::Nanoseconds) => "ns",
+            Some(TripUnit::Count) | None => "count",
+        };
+        let text = |value: i64| if unit == "money" { money(value) } else { value.to_string() };
+        Figure { name, measured: text(event.price), limit: text(event.quantity), unit }
+    }
+
+    /// A limit that was changed: its key, what it was and what it is.
+    pub(super) fn limit(&self, event: &Event) -> Figure {
+        let key = LimitKey::from_code(event.code);
+        let name = key.map_or_else(|| format!("limit {}", event.code), |it| it.name().to_string());
+        let unit = key.map_or("count", |key| key.unit().name());
+        let text = |value: i64| {
+            if value == UNLIMITED {
+                "unlimited".to_string()
+            } else {
+                self.in_unit(event.instrument, unit, value)
+            }
+        };
+        Figure { name, measured: text(event.price), limit: text(event.quantity), unit }
     }
 
     /// Two values of a metric.
@@ -207,6 +251,15 @@ pub(super) fn venue_name(tag: u32) -> String {
 pub(super) fn book_state(code: u16) -> String {
     let known = u8::try_from(code).ok().and_then(BookState::from_code);
     known.map_or_else(|| code.to_string(), |state| state.name().to_string())
+}
+
+/// Why a strategy was switched.
+pub(super) fn strategy_why(tag: u32) -> String {
+    match tag {
+        why::PANIC => "panic".to_string(),
+        why::OPERATOR | why::ENABLED => "operator".to_string(),
+        other => other.to_string(),
+    }
 }
 
 pub(super) fn risk_state(code: u16) -> String {

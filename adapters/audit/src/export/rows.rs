@@ -1,13 +1,11 @@
 //! Rows of the tables: which columns there are, and what each kind of record puts into them.
 
-use engine::event::{
-    AnswerCode, BreakerState, Event, FeedCode, KillPhase, Kind, TripReason, flags, session,
-};
+use engine::event::{AnswerCode, BreakerState, Event, FeedCode, KillPhase, Kind, flags, session};
 use engine::market::Top;
 
 use super::names::{
-    Names, book_state, command_name, lock_reason, marks, money, order_id, report_name, risk_state,
-    state_name, terms, venue_name,
+    Figure, Names, book_state, command_name, lock_reason, marks, money, order_id, report_name,
+    risk_state, state_name, strategy_why, terms, venue_name,
 };
 use super::sink::Cell;
 use crate::calendar::format_time;
@@ -63,8 +61,10 @@ pub(super) const CONTROLS: (&str, &[&str]) = (
         "state",
         "state_before",
         "reason",
+        "code",
         "measured",
         "limit",
+        "unit",
         "number",
         "note",
         "causes",
@@ -273,7 +273,7 @@ fn deal(event: &Event, names: &Names, around: &Around<'_>) -> Deal {
         }
         Kind::INTENT_REPLACE | Kind::APPROVED_REPLACE | Kind::SEND_REPLACE => whole(),
         Kind::REFUSED => {
-            let (rule, measured, limit) = names.rule(event, event.code);
+            let Figure { name: rule, measured, limit, .. } = names.rule(event, event.code);
             // What was refused stands in the intent that led here.
             let wanted = around.cause.map(|cause| terms_of(cause, names)).unwrap_or_default();
             Deal { order: event.id, rule, measured, limit, ..wanted }
@@ -371,8 +371,11 @@ struct Change {
     state: String,
     before: String,
     reason: String,
+    /// The number behind the word of name or reason.
+    code: u16,
     measured: String,
     limit: String,
+    unit: &'static str,
     number: u64,
     note: String,
 }
@@ -385,14 +388,16 @@ fn breaker(state: u16) -> String {
 fn change(event: &Event, names: &Names) -> Change {
     match event.kind {
         Kind::BREAKER => {
-            let reason = TripReason::from_code(event.source);
+            let Figure { name, measured, limit, unit } = Names::trip(event);
             Change {
                 scope: names.scope(event.tag),
                 state: breaker(event.code & 0xff),
                 before: breaker(event.code >> 8),
-                reason: reason.map_or_else(|| event.source.to_string(), |it| it.name().to_string()),
-                measured: event.price.to_string(),
-                limit: event.quantity.to_string(),
+                reason: name,
+                code: event.source,
+                measured,
+                limit,
+                unit,
                 number: event.id,
                 ..Change::default()
             }
@@ -409,22 +414,27 @@ fn change(event: &Event, names: &Names) -> Change {
                 ..Change::default()
             }
         }
-        Kind::LIMIT => Change {
-            name: format!("limit {}", event.code),
-            strategy: names.strategy(event.source),
-            before: event.price.to_string(),
-            state: event.quantity.to_string(),
-            number: event.id,
-            ..Change::default()
-        },
+        Kind::LIMIT => {
+            let Figure { name, measured: before, limit: state, unit } = names.limit(event);
+            Change {
+                name,
+                code: event.code,
+                strategy: names.strategy(event.source),
+                before,
+                state,
+                unit,
+                number: event.id,
+                ..Change::default()
+            }
+        }
         Kind::ALERT => {
-            let (name, measured, limit) = names.rule(event, event.code);
-            let strategy = names.strategy(event.source);
+            let Figure { name, measured, limit, unit } = names.rule(event, event.code);
+            let (strategy, code) = (names.strategy(event.source), event.code);
             let note = match event.tag {
                 0 => "soft limit passed".to_string(),
                 percent => format!("{percent} percent of the limit"),
             };
-            Change { strategy, name, measured, limit, note, ..Change::default() }
+            Change { strategy, name, code, measured, limit, unit, note, ..Change::default() }
         }
         Kind::MONITOR => {
             let (name, measured, second) = names.metric(event);
@@ -447,15 +457,17 @@ fn state(event: &Event, names: &Names) -> Change {
         Kind::STRATEGY_STATE => Change {
             strategy: names.strategy(event.source),
             state: if event.code == 1 { "enabled" } else { "disabled" }.to_string(),
-            reason: event.tag.to_string(),
+            reason: strategy_why(event.tag),
+            code: u16::try_from(event.tag).unwrap_or(u16::MAX),
             ..Change::default()
         },
         Kind::RISK_STATE => {
             let code = u16::try_from(event.tag).unwrap_or(u16::MAX);
-            let (rule, measured, limit) = names.rule(event, code);
             let is_rule = engine::risk::Rule::from_code(code).is_some();
-            let reason = if is_rule { rule } else { command_name(code) };
-            Change { state: risk_state(event.code), reason, measured, limit, ..Change::default() }
+            let Figure { name, measured, limit, unit } = names.rule(event, code);
+            let reason = if is_rule { name } else { command_name(code) };
+            let state = risk_state(event.code);
+            Change { state, reason, code, measured, limit, unit, ..Change::default() }
         }
         Kind::ANOMALY => Change {
             name: event.code.to_string(),
@@ -566,8 +578,10 @@ pub(super) fn control(event: &Event, names: &Names, around: &Around<'_>) -> Vec<
         change.state.into(),
         change.before.into(),
         change.reason.into(),
+        if change.code == 0 { Cell::Empty } else { Cell::Number(u64::from(change.code)) },
         change.measured.into(),
         change.limit.into(),
+        change.unit.into(),
         if change.number == 0 { Cell::Empty } else { Cell::Number(change.number) },
         change.note.into(),
         causes(around),

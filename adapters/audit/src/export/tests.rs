@@ -1,11 +1,18 @@
 //! An export tells who did what, when and why; it is whole or not there; every change of it is seen.
 
+use std::collections::BTreeMap;
+
+use engine::control::ALERT_HOLD_TIME;
 use engine::event::{
-    AnswerCode, BreakerState, CommandCode, Event, Kind, Mode, OrderState, OrderTerms, ReportCode,
-    Scope, TextTopic, TripReason, flags, order, session,
+    AnswerCode, BreakerState, CommandCode, Event, Kind, Mode, NO_STRATEGY, OrderState, OrderTerms,
+    ReportCode, Scope, TextTopic, TripReason, flags, order, session,
 };
+use engine::risk::{LimitKey, Rule, UNLIMITED};
 use serde_json::Value;
 
+use super::names::Names;
+use super::rows::{self, Around};
+use super::sink::Cell;
 use super::sink::tests::set_room;
 use super::*;
 use crate::key::KEY_FILE;
@@ -109,7 +116,7 @@ fn write_session(rig: &mut Rig, with_verdict: bool) -> u64 {
     let of_parent = |event: Event| Event { id: 7, ..event };
     pen.write(of_parent(of(event(Kind::PARENT, 0, 2_000), 0)), 1);
     pen.write(of_parent(of(event(Kind::INTENT, 6_500_000, 1_000), gtc)), 2);
-    let rule = engine::risk::Rule::OffTick;
+    let rule = Rule::OffTick;
     pen.write(of(event(Kind::REFUSED, 6_500_000, 6_100_000), rule as u16), 1);
     operate(&mut pen);
     let mut report = order::report(0, ORDER_ID, ReportCode::Expired, 0);
@@ -229,10 +236,86 @@ fn a_command_has_its_person_reason_and_answer_and_what_it_did_names_them() {
     assert_eq!(breaker["actor"], "operator ann, \"risk\"");
     assert_eq!((&breaker["state"], &breaker["state_before"]), (&"SAFE".into(), &"NORMAL".into()));
     assert_eq!((&breaker["scope"], &breaker["reason"]), (&"all".into(), &"operator".into()));
+    assert_eq!(breaker["code"], TripReason::Operator.code());
     // In a spreadsheet the reason is a text and no formula.
     let csv = std::fs::read_to_string(made.out.join("commands.csv")).unwrap();
     assert!(csv.contains(",'=odd fills,"), "{csv}");
     assert!(csv.contains("\"ann, \"\"risk\"\"\""), "{csv}");
+}
+
+#[test]
+fn a_trip_a_limit_and_an_alert_have_words_and_units_beside_their_numbers() {
+    let names = Names { strategies: vec!["maker".to_string()], ..Names::default() };
+    let row = |event: &Event| {
+        let cells = rows::control(event, &names, &Around::default());
+        let columns = rows::CONTROLS.1.iter().zip(cells);
+        let text = |cell: Cell| match cell {
+            Cell::Text(text) => text,
+            Cell::Number(number) => number.to_string(),
+            Cell::Numbers(numbers) => format!("{numbers:?}"),
+            Cell::Empty => String::new(),
+        };
+        columns.map(|(name, cell)| (*name, text(cell))).collect::<BTreeMap<_, _>>()
+    };
+    let check = |event: &Event, expected: &[(&str, &str)]| {
+        let row = row(event);
+        for (column, value) in expected {
+            assert_eq!(row[column], *value, "{column} of {row:?}");
+        }
+    };
+    let trip = |reason: TripReason, price, quantity| {
+        let mut event = Event::new(Kind::BREAKER);
+        event.code = BreakerState::Safe.code() | (BreakerState::Normal.code() << 8);
+        (event.source, event.tag, event.id) = (reason.code(), Scope::Strategy(0).tag(), 3);
+        (event.price, event.quantity) = (price, quantity);
+        event
+    };
+    let loss = trip(TripReason::LossDaily, 50_050_000_000, 50_000_000_000);
+    check(
+        &loss,
+        &[
+            ("scope", "strategy maker"),
+            ("state", "SAFE"),
+            ("state_before", "NORMAL"),
+            ("reason", "loss-daily"),
+            ("code", "2"),
+            ("measured", "500.5"),
+            ("limit", "500"),
+            ("unit", "money"),
+            ("number", "3"),
+        ],
+    );
+    let held = trip(TripReason::HoldTime, 60_000_000_001, 60_000_000_000);
+    check(&held, &[("measured", "60000000001"), ("limit", "60000000000"), ("unit", "ns")]);
+    check(&trip(TripReason::RejectRate, 20, 20), &[("measured", "20"), ("unit", "count")]);
+    check(&trip(TripReason::Operator, 0, 0), &[("measured", ""), ("limit", ""), ("unit", "")]);
+
+    let mut limit = Event::new(Kind::LIMIT);
+    (limit.code, limit.id, limit.source) = (LimitKey::LossDaily.code(), 9, NO_STRATEGY);
+    (limit.price, limit.quantity) = (50_000_000_000, 40_000_000_000);
+    check(
+        &limit,
+        &[
+            ("name", "loss_daily_max"),
+            ("code", "22"),
+            ("state_before", "500"),
+            ("state", "400"),
+            ("unit", "money"),
+            ("number", "9"),
+        ],
+    );
+    limit.code = LimitKey::StrategyOrdersOpen.code();
+    (limit.price, limit.quantity, limit.source) = (UNLIMITED, 16, 0);
+    check(&limit, &[("state_before", "unlimited"), ("state", "16"), ("strategy", "maker")]);
+    limit.code = 999;
+    check(&limit, &[("name", "limit 999"), ("code", "999"), ("unit", "count")]);
+
+    let mut alert = Event::new(Kind::ALERT);
+    (alert.code, alert.source, alert.tag) = (ALERT_HOLD_TIME, 0, 100);
+    (alert.price, alert.quantity) = (60_000_000_001, 60_000_000_000);
+    check(&alert, &[("name", "hold-time"), ("unit", "ns"), ("note", "100 percent of the limit")]);
+    (alert.code, alert.tag) = (Rule::GrossNotional.code(), 0);
+    check(&alert, &[("name", "gross-notional"), ("unit", "money"), ("note", "soft limit passed")]);
 }
 
 #[test]

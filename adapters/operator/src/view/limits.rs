@@ -2,7 +2,7 @@
 
 use engine::event::{Event, Side};
 use engine::money::{Money, format_scaled, parse_scaled};
-use engine::risk::{LimitKey, LimitOwner, UNLIMITED, Unit};
+use engine::risk::{LimitKey, LimitOwner, UNLIMITED, Unit, ceiling_of};
 use engine::stats::{CounterId, Snapshot};
 use serde_json::{Value, json};
 
@@ -128,6 +128,18 @@ impl View {
         })
     }
 
+    /// The soft limit of its own that a limit has.
+    fn soft(&self, of: LimitOf) -> Option<i64> {
+        let controls = &self.configured.controls;
+        match of.key.owner() {
+            LimitOwner::Account => controls.soft.value(of.key),
+            LimitOwner::Instrument => {
+                controls.instruments.get(usize::from(of.owner))?.soft.value(of.key)
+            }
+            LimitOwner::Strategy => None,
+        }
+    }
+
     /// Everything of [`crate::Verb::LimitsShow`].
     pub fn limits_json(&self, stats: Option<&Snapshot>) -> Value {
         let (mut configured, mut present) = (self.configured.clone(), self.limits.clone());
@@ -145,7 +157,8 @@ impl View {
                     "unit": of.key.unit().name(),
                     "now": self.limit_text(of, now),
                     "configured": self.limit_text(of, hard),
-                    "ceiling": self.limit_text(of, hard),
+                    "ceiling": self.limit_text(of, ceiling_of(self.ceilings, of.key, self.scale(of))),
+                    "soft": self.soft(of).map(|soft| self.limit_text(of, soft)),
                     "used": used.map(|used| self.limit_text(of, used)),
                     "percent": percent,
                 }))

@@ -2,8 +2,8 @@
 
 use engine::event::order::OrderState;
 use engine::event::{CommandCode, session};
-use engine::risk::LimitKey;
-use serde_json::json;
+use engine::risk::{LimitKey, SoftLimits};
+use serde_json::{Value, json};
 
 use super::*;
 use crate::command::Said;
@@ -104,8 +104,6 @@ fn a_trip_is_told_with_who_did_it_and_why() {
     assert_eq!(status["scopes"].as_array().map(Vec::len), Some(1), "the strategy is still SAFE");
 }
 
-use serde_json::Value;
-
 #[test]
 fn the_text_of_another_command_is_not_taken_for_this_one() {
     let mut view = view();
@@ -164,6 +162,14 @@ fn a_limit_that_was_changed_is_shown_beside_the_configured_one() {
     view.apply(&limit);
     let after = row(&view, "orders_open_max");
     assert_eq!((&after["now"], &after["configured"]), (&json!("2"), &json!("64")));
+    // Without a set of ceilings those of every engine.
+    let loss = |view: &View| row(view, "loss_daily_max")["ceiling"].clone();
+    assert_eq!(loss(&view), json!("100000000"));
+    assert_eq!(loss(&view.clone().under(Some("owner"))), json!("500"));
+    assert_eq!(loss(&view.clone().under(Some("nobody"))), json!("100000000"));
+    assert_eq!(row(&view, "orders_open_max")["soft"], Value::Null);
+    view.configured.controls.soft = SoftLimits::default().with(LimitKey::OrdersOpen, 40);
+    assert_eq!(row(&view, "orders_open_max")["soft"], json!("40"));
     assert_eq!(after["percent"], 50);
     let mut limit = Event::new(Kind::LIMIT);
     (limit.code, limit.quantity, limit.instrument) = (LimitKey::PositionQuantity.code(), 1_000, 0);

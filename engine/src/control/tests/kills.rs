@@ -388,7 +388,7 @@ fn a_flatten_blocks_its_scope_while_it_lasts_and_leaves_no_latch() {
     assert_eq!(
         told,
         [
-            "strategy 1 NORMAL>KILLED operator #0",
+            "strategy 1 NORMAL>KILLED flatten #0",
             "strategy 1 blocked: 0 cancelled, 2 left",
             "strategy 1 cancelling: 0 cancelled, 2 left",
             "#1 done 0",

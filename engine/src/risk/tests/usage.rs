@@ -1,7 +1,7 @@
 //! Warnings: how much of a limit is used, each threshold once, a soft limit that never refuses.
 
 use crate::event::{Event, Kind, NO_INSTRUMENT, OrderState, Side};
-use crate::risk::{Limits, Rule};
+use crate::risk::{InstrumentControls, LimitKey, Limits, Rule, SoftLimits};
 
 use super::desk::{Desk, currency, intent, limits};
 
@@ -69,6 +69,127 @@ fn a_soft_limit_warns_and_refuses_nothing() {
     assert_eq!(work(&mut desk, Side::Buy, 95), both);
     let refused = desk.judge(intent(0, Side::Buy, 6, 1000));
     assert_eq!(refused.code, Rule::PositionQuantity.code());
+}
+
+/// Position of 100 with a soft limit of 63.
+fn with_own_soft(soft_percent: Option<u8>) -> Limits {
+    let mut limits = with_alerts(soft_percent);
+    let soft = SoftLimits::default().with(LimitKey::PositionQuantity, 63);
+    let own = InstrumentControls { soft, ..InstrumentControls::default() };
+    limits.controls.instruments = vec![own];
+    limits
+}
+
+#[test]
+fn a_soft_limit_of_its_own_warns_at_its_amount_and_refuses_nothing() {
+    for side in [Side::Buy, Side::Sell] {
+        // The soft limit of all is not told of a limit that has one of its own.
+        for soft_percent in [None, Some(80)] {
+            let mut desk = Desk::new(with_own_soft(soft_percent));
+            assert_eq!(work(&mut desk, side, 62), ["position-quantity 50 62 100"]);
+            assert_eq!(work(&mut desk, side, 1), ["position-quantity 0 63 100"]);
+            assert_eq!(work(&mut desk, side, 1), [""; 0]);
+            assert_eq!(work(&mut desk, side, 22), ["position-quantity 75 86 100"]);
+            // 57 is nine tenths of 63, as much as a hundred can be: 56.7. Below it is told anew.
+            desk.report(3, OrderState::Cancelled);
+            desk.report(2, OrderState::Cancelled);
+            desk.report(1, OrderState::Cancelled);
+            assert_eq!(told(&desk.clock()), [""; 0]);
+            assert_eq!(work(&mut desk, side, 1), [""; 0]);
+            desk.report(0, OrderState::Cancelled);
+            assert_eq!(told(&desk.clock()), [""; 0]);
+            assert_eq!(
+                work(&mut desk, side, 99),
+                ["position-quantity 0 100 100", "position-quantity 100 100 100"]
+            );
+        }
+    }
+}
+
+#[test]
+fn a_soft_limit_that_was_told_is_not_told_again_after_a_restart() {
+    let mut desk = Desk::new(with_own_soft(None));
+    let both = ["position-quantity 0 70 100", "position-quantity 50 70 100"];
+    assert_eq!(work(&mut desk, Side::Buy, 70), both);
+    desk.split(with_own_soft(None));
+    assert_eq!(work(&mut desk, Side::Buy, 1), [""; 0]);
+    desk.report(0, OrderState::Cancelled);
+    assert_eq!(told(&desk.clock()), [""; 0]);
+    desk.split(with_own_soft(None));
+    assert_eq!(work(&mut desk, Side::Buy, 62), both.map(|told| told.replace("70", "63")));
+}
+
+#[test]
+fn a_soft_limit_of_every_limit_of_the_account_is_told() {
+    let mut limits = with_alerts(None);
+    for own in limits.instruments.iter_mut().flatten() {
+        own.position_quantity_max = 2_000;
+        own.position_notional_max = currency(1_000_000);
+    }
+    let account = limits.account.as_mut().unwrap();
+    account.gross_notional_max = currency(1_000_000);
+    account.orders_open_max = 60;
+    account.order_rate_count_max = 100;
+    account.loss_daily_max = currency(1_000);
+    account.drawdown_max = currency(2_000);
+    let e8 = 100_000_000;
+    limits.controls.soft = SoftLimits::default()
+        .with(LimitKey::GrossNotional, 16_000 * e8)
+        .with(LimitKey::OrdersOpen, 2)
+        .with(LimitKey::OrderRate, 2)
+        .with(LimitKey::LossDaily, 50 * e8)
+        .with(LimitKey::Drawdown, 100 * e8);
+    limits.validate(3, 1_000).unwrap();
+    let mut desk = Desk::new(limits);
+    let soft = |rule: &str, measured: i64, limit: i64| format!("{rule} 0 {measured} {limit}");
+    let gross = soft("gross-notional", 16_000 * e8, 1_000_000 * e8);
+    assert_eq!(work(&mut desk, Side::Buy, 16), [gross]);
+    let both = [soft("orders-open", 2, 60), soft("order-rate", 2, 100)];
+    assert_eq!(work(&mut desk, Side::Sell, 1), both);
+    desk.time_ns += 1_000;
+    assert_eq!(told(&desk.clock()), [""; 0]);
+    assert_eq!(told(&desk.fill(0, 10, 1_000)), [""; 0]);
+    desk.top(0, 994, 996);
+    assert_eq!(told(&desk.clock()), [soft("loss-daily", 50 * e8, 1_000 * e8)]);
+    desk.top(0, 989, 991);
+    assert_eq!(told(&desk.clock()), [soft("drawdown", 100 * e8, 2_000 * e8)]);
+}
+
+#[test]
+fn a_soft_limit_must_be_below_its_hard_limit_and_be_told() {
+    let check = |key: LimitKey, value: i64, words: &[&str]| {
+        let mut limits = with_alerts(None);
+        let account = limits.account.as_mut().unwrap();
+        account.orders_open_max = 5;
+        limits.controls.soft = SoftLimits::default().with(key, value);
+        let found = limits.validate(3, 1_000).map_err(|error| error.to_string());
+        match (&found, words) {
+            (Ok(()), []) => {}
+            (Err(text), [_, ..]) => {
+                for word in words {
+                    assert!(text.contains(word), "\"{word}\" is not in: {text}");
+                }
+            }
+            _ => panic!("{key:?} {value}: {found:?}"),
+        }
+    };
+    check(LimitKey::OrdersOpen, 1, &[]);
+    check(LimitKey::OrdersOpen, 4, &[]);
+    for value in [i64::MIN, -1, 0, 5, 6, i64::MAX] {
+        check(LimitKey::OrdersOpen, value, &["orders_open_soft", "below orders_open_max"]);
+    }
+    // Not of the account, and without usage that could be told.
+    check(LimitKey::PositionQuantity, 1, &["position_quantity_max", "of a limit"]);
+    check(LimitKey::OrdersDaily, 1, &["orders_daily_max", "of a limit"]);
+    let mut limits = with_own_soft(None);
+    limits.validate(3, 1_000).unwrap();
+    limits.controls.alerts = false;
+    let text = limits.validate(3, 1_000).unwrap_err().to_string();
+    assert!(text.contains("position_quantity_soft") && text.contains("alerts = true"), "{text}");
+    for key in SoftLimits::KEYS {
+        let name = SoftLimits::name(*key).unwrap();
+        assert_eq!(name, key.name().replace("_max", "_soft"));
+    }
 }
 
 #[test]

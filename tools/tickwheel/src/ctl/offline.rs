@@ -29,10 +29,15 @@ pub(super) fn view(dir: &Path) -> anyhow::Result<View> {
                 let limits = config.pipeline("configuration in the journal")?.limits;
                 let strategies = config.strategy.iter().map(|it| it.name().to_string()).collect();
                 let names = Names { instruments: manifest.instruments, strategies };
-                match &mut view {
-                    Some(view) => view.continues(names, limits),
-                    None => view = Some(View::new(names, limits)),
-                }
+                let mut known = match view.take() {
+                    Some(mut known) => {
+                        known.continues(names, limits);
+                        known
+                    }
+                    None => View::new(names, limits),
+                };
+                known = known.under(config.risk.ceilings.as_deref());
+                view = Some(known);
             }
             _ => {}
         }

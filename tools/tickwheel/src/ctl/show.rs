@@ -170,7 +170,8 @@ pub(super) fn flags(value: &Value) -> String {
 
 /// Human form of `limits show`.
 pub(super) fn limits(value: &Value) -> String {
-    let columns = ["of", "limit", "now", "used", "percent", "configured", "unit"];
+    let columns =
+        ["of", "limit", "now", "used", "percent", "soft", "configured", "ceiling", "unit"];
     table_of(value, "limits", &columns)
 }
 
@@ -221,10 +222,12 @@ mod tests {
     #[test]
     fn limits_are_a_table() {
         let value = json!({"limits": [{"of": "account", "limit": "orders_open_max", "now": "64", "used": "3",
-            "percent": 4, "configured": "64", "unit": "count"}]});
+            "percent": 4, "soft": null, "configured": "64", "ceiling": "100", "unit": "count"}]});
         let picture = limits(&value);
         assert!(
-            picture.contains("account  orders_open_max  64   3     4        64          count"),
+            picture.contains(
+                "account  orders_open_max  64   3     4        -     64          100      count"
+            ),
             "{picture}"
         );
     }

@@ -228,6 +228,10 @@ fn said(reader: &journal::Reader, command: &Event) -> Option<Value> {
     loop {
         sequence = sequence.checked_sub(1)?;
         let event = get(reader, sequence)?;
+        if !event.kind.is_inbound() {
+            // What the engine says of itself in between, such as the hash of its state.
+            continue;
+        }
         if event.kind != Kind::TEXT || event.code != TextTopic::Command as u16 {
             return None;
         }

@@ -2,12 +2,15 @@
 
 use engine::control::{ALERT_HOLD_TIME, ALERT_KILL_LATE};
 use engine::event::{
-    AnswerCode, BreakerState, CommandCode, Event, KillPhase, Kind, Scope, TripReason, flags,
+    AnswerCode, BreakerState, CommandCode, Event, KillPhase, Kind, Scope, TripReason, TripUnit,
+    flags,
 };
 use engine::instrument::Venue;
 use engine::money::{EVENT_MONEY_SCALE, format_scaled};
 use engine::monitor::{Metric, MetricUnit, RiskMode};
-use engine::risk::{Rule, Unit};
+use engine::risk::{LimitKey, RiskState, Rule, UNLIMITED, Unit};
+
+use crate::report;
 
 /// Decimal places of parts per million told as percent.
 const PERCENT_SCALE: u8 = 4;
@@ -89,7 +92,10 @@ pub(super) fn words(event: &Event, strategy: Name<'_>, symbol: Name<'_>) -> Opti
             let reason = TripReason::from_code(event.source).map_or("unknown", TripReason::name);
             let numbers = match (event.price, event.quantity) {
                 (0, 0) => String::new(),
-                (measured, limit) => format!(", measured {measured}, limit {limit}"),
+                (measured, limit) => {
+                    let [measured, limit] = [measured, limit].map(|value| trip(event, value));
+                    format!(", measured {measured}, limit {limit}")
+                }
             };
             Some(format!(
                 "{}: {} -> {} because of {reason} (trip {}){numbers}",
@@ -109,10 +115,6 @@ pub(super) fn words(event: &Event, strategy: Name<'_>, symbol: Name<'_>) -> Opti
                 event.id / 1_000
             ))
         }
-        Kind::LIMIT => Some(format!(
-            "limit {} is now {}, before {} (command {})",
-            event.code, event.quantity, event.price, event.id
-        )),
         Kind::ALERT => Some(alert(event, strategy)),
         Kind::MONITOR => Some(figure(event, strategy)),
         Kind::ANSWER => {
@@ -127,6 +129,56 @@ pub(super) fn words(event: &Event, strategy: Name<'_>, symbol: Name<'_>) -> Opti
         }
         _ => None,
     }
+}
+
+/// What a breaker measured, in its unit.
+fn trip(event: &Event, value: i64) -> String {
+    match TripReason::from_code(event.source).map(TripReason::unit) {
+        Some(TripUnit::Money) => format_scaled(value, EVENT_MONEY_SCALE),
+        Some(TripUnit::Nanoseconds) => report::duration_text(value.unsigned_abs()),
+        Some(TripUnit::Count) | None => value.to_string(),
+    }
+}
+
+/// The state of the gate, why, and what was measured.
+pub(super) fn risk_state(event: &Event) -> String {
+    let state = RiskState::from_code(event.code).map_or("unknown", RiskState::name);
+    let code = u16::try_from(event.tag).unwrap_or(0);
+    let rule = Rule::from_code(code);
+    let command = CommandCode::from_code(code).map(CommandCode::name);
+    let reason = rule.map(Rule::name).or(command).unwrap_or("unknown");
+    let numbers = match rule {
+        None => String::new(),
+        Some(rule) => {
+            let [measured, limit] = [event.price, event.quantity].map(|value| {
+                if rule.unit() == Unit::Money {
+                    format_scaled(value, EVENT_MONEY_SCALE)
+                } else {
+                    value.to_string()
+                }
+            });
+            format!(", measured {measured}, limit {limit}")
+        }
+    };
+    format!("the gate is {state} (reason {reason}){numbers}")
+}
+
+/// A changed limit by its key, in its unit; `quantity_scale` is that of its instrument.
+pub(super) fn limit(event: &Event, who: &str, quantity_scale: u8) -> String {
+    let key = LimitKey::from_code(event.code);
+    let name = key.map_or_else(|| format!("limit {}", event.code), |key| key.name().to_string());
+    let of = if who.is_empty() { String::new() } else { format!(" of {who}") };
+    let unit = key.map_or(Unit::Count, LimitKey::unit);
+    let text = |value: i64| match unit {
+        _ if value == UNLIMITED => "unlimited".to_string(),
+        Unit::Money => format_scaled(value, EVENT_MONEY_SCALE),
+        Unit::Quantity => format_scaled(value, quantity_scale),
+        Unit::Milliseconds => format!("{value} ms"),
+        Unit::BasisPoints => format!("{value} bps"),
+        Unit::Count | Unit::Price | Unit::Nanoseconds => value.to_string(),
+    };
+    let [now, before] = [event.quantity, event.price].map(text);
+    format!("{name}{of} is now {now}, before {before} (key {}, command {})", event.code, event.id)
 }
 
 fn alert(event: &Event, strategy: Name<'_>) -> String {

@@ -1,7 +1,5 @@
 //! What a preflight asks the venue: the account, the key and the clock.
 
-use std::path::Path;
-
 use anyhow::Context as _;
 use binance::request::Method;
 use config::wire::WireSection;
@@ -15,6 +13,7 @@ use crate::secrets::{self, Credentials};
 
 use super::Subject;
 use super::items::Item;
+use super::kernel_clock::{self, KernelClock};
 
 /// Questions for the time; the one with the shortest way counts.
 const TIME_QUESTION_COUNT: u32 = 16;
@@ -22,8 +21,6 @@ const TIME_QUESTION_COUNT: u32 = 16;
 const REQUEST_NS_MAX: u64 = 5_000_000_000;
 /// Networks with real money.
 const REAL: [&str; 2] = ["production", "us"];
-/// A file that systemd keeps while the kernel's clock is steered.
-const SYNCHRONISED: &str = "/run/systemd/timesync/synchronized";
 
 /// The items that need a venue. A venue that cannot be asked fails all of them.
 pub(super) fn ask(subject: &Subject<'_>, clock: &Clock) -> Vec<Item> {
@@ -37,7 +34,7 @@ pub(super) fn ask(subject: &Subject<'_>, clock: &Clock) -> Vec<Item> {
             vec![
                 account(&mut line, clock),
                 api_key(&mut line, is_real, clock),
-                time(&mut line, subject, clock),
+                time(&mut line, subject, is_real, clock),
             ]
         }
         Err(error) => {
@@ -155,26 +152,26 @@ fn judge_key(told: &Value) -> Item {
     Item::new("api-key", wrong.is_empty(), evidence)
 }
 
-fn time(line: &mut Line, subject: &Subject<'_>, clock: &Clock) -> Item {
+fn time(line: &mut Line, subject: &Subject<'_>, is_real: bool, clock: &Clock) -> Item {
     let bound_us = subject.config.live.as_ref().map_or(100, |live| live.clock_offset_us_max);
+    let kernel = kernel_clock::judge(&KernelClock::read(), is_real);
     match line.measure(TIME_QUESTION_COUNT, clock) {
-        Ok(offset) => judge_clock(offset, bound_us, Path::new(SYNCHRONISED).exists()),
+        Ok(offset) => judge_clock(offset, bound_us, kernel),
         Err(error) => Item::fail("clock", error.to_string()),
     }
 }
 
 /// The clock fails when its offset is certainly beyond the bound: what is known of it is the offset, give or take half
-/// of the way there and back.
-fn judge_clock(offset: Offset, bound_us: u32, is_steered: bool) -> Item {
+/// of the way there and back. It fails too when the kernel says that nobody steers it.
+fn judge_clock(offset: Offset, bound_us: u32, (is_steered, steered): (bool, String)) -> Item {
     let size_ns = offset.offset_ns.unsigned_abs();
-    let holds = size_ns.saturating_sub(offset.error_ns) <= u64::from(bound_us) * 1_000;
-    let steered = if is_steered { "the kernel's clock is steered" } else { "steering not known" };
+    let is_near = size_ns.saturating_sub(offset.error_ns) <= u64::from(bound_us) * 1_000;
     let told = format!(
         "{} us from the venue's, give or take {} us, bound {bound_us} us; {steered}",
         offset.offset_ns / 1_000,
         offset.error_ns / 1_000,
     );
-    Item::new("clock", holds, told)
+    Item::new("clock", is_near && is_steered, told)
 }
 
 #[cfg(test)]
@@ -195,16 +192,20 @@ mod tests {
     #[test]
     fn the_clock_fails_when_it_is_certainly_beyond_the_bound() {
         let offset = |offset_ns, error_ns| Offset { offset_ns, error_ns };
+        let steered = || (true, "steered".to_string());
         for sign in [1, -1] {
-            let judge =
-                |size_ns: i64, error_ns| judge_clock(offset(sign * size_ns, error_ns), 100, true);
+            let judge = |size_ns: i64, error_ns| {
+                judge_clock(offset(sign * size_ns, error_ns), 100, steered())
+            };
             check(&judge(99_999, 0), true, &["bound 100 us", "steered"]);
             check(&judge(100_000, 0), true, &[]);
             check(&judge(100_001, 0), false, &["100 us from"]);
             check(&judge(600_000, 500_000), true, &["give or take 500 us"]);
             check(&judge(600_001, 500_000), false, &[]);
         }
-        check(&judge_clock(offset(i64::MIN, 0), 1, false), false, &["not known"]);
+        check(&judge_clock(offset(i64::MIN, 0), 1, steered()), false, &["bound 1 us"]);
+        let unsteered = (false, "nobody steers it".to_string());
+        check(&judge_clock(offset(0, 0), 100, unsteered), false, &["nobody steers it"]);
     }
 
     #[test]

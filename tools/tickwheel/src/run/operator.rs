@@ -44,7 +44,8 @@ pub(crate) fn job(context: &Context<'_>) -> anyhow::Result<Option<Job>> {
     }
     let roster = roster_of(context.config, context.mode)?;
     let limits = context.config.pipeline("configuration")?.limits;
-    let view = View::of(context.pipeline, limits);
+    let ceilings = context.config.risk.ceilings.as_deref();
+    let view = View::of(context.pipeline, limits).under(ceilings);
     let path = socket_path(context.config, context.data_dir);
     link(&path, &context.data_dir.join(SOCKET_NAME))?;
     let socket = Socket::bind(&path, section.permissions())?;

@@ -258,7 +258,12 @@ impl Supervisor {
         let mut kill = events::command(CommandCode::Kill, 0);
         kill.price = i64::from(TripReason::Signal.code());
         kill.quantity = 1;
-        let is_heard = self.insist(supervisor_event(kill, now_ns));
+        let mut run = events::supervisor_text("kill", "SIGUSR1");
+        run.push(supervisor_event(kill, now_ns));
+        let run: Vec<Event> = run.into_iter().map(|event| event.at(now_ns)).collect();
+        // Where there is no room for words, the kill goes alone.
+        let is_heard =
+            self.producer.publish_run(&run).is_ok() || self.insist(supervisor_event(kill, now_ns));
         let what = if is_heard { "everything is killed" } else { "the core does not hear it" };
         self.stats.error(4, now_ns, format_args!("SIGUSR1: {what}"));
         eprintln!("\nSIGUSR1: {what} (docs/runbooks/kill.md)");

@@ -6,7 +6,7 @@ use crate::event::{
 use crate::risk::breaker::Breakers;
 use crate::risk::limits::DAY_NS;
 use crate::risk::orders::{Order, Orders};
-use crate::risk::usage::{Of, Usage};
+use crate::risk::usage::{Bound, Of, Usage};
 use crate::risk::window::Window;
 use crate::risk::{Gate, LimitKey, Limits, UNLIMITED, Unit};
 use crate::state::{LoadError, Loader, Saver, State};
@@ -166,8 +166,8 @@ fn levels_of_other_thresholds_are_told_anew() {
         let mut ring = crate::ring::Ring::new(64, 0);
         let event = Event::new(Kind::CLOCK).at(DAY_NS);
         ring.begin(event);
-        usage.set_account(Of::Gross, 100);
-        usage.set_instrument(0, [100, 100]);
+        usage.set_account(Of::Gross, Bound { limit: 100, soft: i128::MAX });
+        usage.set_instrument(0, [Bound { limit: 100, soft: i128::MAX }; 2]);
         let before = ring.head();
         let mut out = crate::ring::Emitter::new(&mut ring, &event);
         usage.see(Of::Gross, 60, &mut out);

@@ -10,7 +10,7 @@ use crate::risk::orders::{Order, Orders};
 use crate::risk::rate::RateWindow;
 use crate::risk::strategy::Row;
 use crate::risk::throttle::{Duplicates, key_of};
-use crate::risk::usage::{Of, Usage};
+use crate::risk::usage::{Bound, Of, Usage};
 use crate::risk::window::Window;
 use crate::risk::{Hours, LimitKey, LimitTable, Rule, StrategyControls, UNLIMITED};
 
@@ -90,7 +90,7 @@ fn duplicates_are_part_of_the_digest_once_there_are_any() {
 fn a_threshold_is_the_first_amount_that_is_so_much_of_the_limit() {
     for (limit, half, back) in [(100, 50, 40), (3, 2, 2), (1, 1, 1), (101, 51, 41), (0, 0, 0)] {
         let mut usage = Usage::new(true, None, 0);
-        usage.set_account(Of::Gross, limit);
+        usage.set_account(Of::Gross, Bound { limit, soft: i128::MAX });
         let tracker = *usage.account(Of::Gross);
         assert_eq!(tracker.bounds(), (half, i128::MIN));
         let due = [half - 1, half, half + 1].map(|measured| tracker.is_due(measured));
@@ -109,7 +109,7 @@ fn a_threshold_is_the_first_amount_that_is_so_much_of_the_limit() {
     }
     // Where nothing is told, nothing is due.
     let mut usage = Usage::new(false, Some(80), 4);
-    usage.set_account(Of::Gross, 100);
+    usage.set_account(Of::Gross, Bound { limit: 100, soft: i128::MAX });
     assert!(!usage.is_on() && !usage.account(Of::Gross).is_due(i128::MAX - 1));
 }
 

@@ -89,7 +89,8 @@ fn a_mistake_in_the_wire_is_named() {
 fn a_mistake_in_the_monitor_is_named() {
     let capital = "[monitor]\ncapital = \"100000\"";
     let wrong = "[monitor]\ncapital = \"-1\"";
-    check(capital, wrong, &["monitor.capital", "-1", "zero or more"]);
+    check(capital, wrong, &["monitor.capital = -1", "risk.capital is 100000"]);
+    check("capital = \"100000\"", "capital = \"-1\"", &["risk.capital", "-1", "zero or more"]);
     check("samples = 600", "samples = 19", &["monitor.samples", "19", "20 to 4096"]);
     check("samples = 600", "samples = 4097", &["monitor.samples", "4097"]);
     check("swing_samples = 60", "swing_samples = 601", &["monitor.swing_samples", "1 to 600"]);

@@ -12,7 +12,6 @@ macro_rules! soft_keys {
         const KEYS: &[LimitKey] = &[$(LimitKey::$variant),*];
 
         /// How the configuration names the soft limit of `key`.
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the others have no soft limit")]
         const fn name(key: LimitKey) -> Option<&'static str> {
             match key {
                 $(LimitKey::$variant => Some($name),)*

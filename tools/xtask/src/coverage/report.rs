@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     const TOLD: &str = "\
-SF:/root/engine/src/risk/rate.rs
+SF:/x/engine/src/risk/rate.rs
 FN:1,x
 DA:1,3
 DA:2,0
@@ -152,16 +152,16 @@ BRDA:3,1,2,-
 BRDA:3,1,3,7
 DA:5,0
 end_of_record
-SF:/root/engine/src/risk/tests/twins.rs
+SF:/x/engine/src/risk/tests/twins.rs
 DA:1,0
 end_of_record
-SF:/root/engine/src/risky.rs
+SF:/x/engine/src/risky.rs
 DA:1,0
 end_of_record
-SF:/root/.cargo/registry/src/control.rs
+SF:/x/elsewhere/src/control.rs
 DA:1,0
 end_of_record
-SF:/root/engine/src/control.rs
+SF:/x/engine/src/control.rs
 DA:1,1
 end_of_record
 ";

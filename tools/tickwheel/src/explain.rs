@@ -380,7 +380,7 @@ impl Names {
             Kind::LIMIT => {
                 let table = self.instruments.as_ref();
                 let instrument = table.and_then(|table| table.get(event.instrument));
-                control::limit(event, &who, instrument.map_or(0, |it| it.quantity_scale))
+                control::limit(event, who, instrument.map_or(0, |it| it.quantity_scale))
             }
             Kind::STATE_HASH => format!(
                 "{:016x} after {} inbound events, state {:016x}",

@@ -31,7 +31,7 @@ impl Calm {
     pub(super) const NEVER: Calm = Calm { above: Money::MAX, up_to: Money(i128::MIN) };
 
     #[inline(always)]
-    fn holds(self, equity: Money) -> bool {
+    pub(super) fn holds(self, equity: Money) -> bool {
         self.above < equity && equity <= self.up_to
     }
 }

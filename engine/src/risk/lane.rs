@@ -40,58 +40,58 @@ const ALL_BPS: i64 = 10_000;
 
 /// Room of one instrument, over all strategies, with its limits where the lane needs them.
 #[derive(Clone, Debug)]
-struct Lane {
+pub(super) struct Lane {
     /// [`Lanes::opened`] of when it was opened.
-    opened: u64,
+    pub(super) opened: u64,
     /// Trading hours: open from, and up to.
-    open_ns: [u64; 2],
+    pub(super) open_ns: [u64; 2],
     /// By side, in quantity units.
-    quantity_room: [i64; 2],
+    pub(super) quantity_room: [i64; 2],
     /// By side, in units of 10^-12.
-    worth_room: [i128; 2],
-    quantity_max: i64,
-    notional_min: i128,
-    notional_max: i128,
-    unit: i64,
-    tick: Multiple,
-    lot: Multiple,
-    reference_age_ns_max: u64,
-    collar_bps: i64,
-    passive_bps: i64,
-    spread_bps: i64,
-    trade_bps: i64,
-    jump_bps: i64,
-    window_bps: i64,
+    pub(super) worth_room: [i128; 2],
+    pub(super) quantity_max: i64,
+    pub(super) notional_min: i128,
+    pub(super) notional_max: i128,
+    pub(super) unit: i64,
+    pub(super) tick: Multiple,
+    pub(super) lot: Multiple,
+    pub(super) reference_age_ns_max: u64,
+    pub(super) collar_bps: i64,
+    pub(super) passive_bps: i64,
+    pub(super) spread_bps: i64,
+    pub(super) trade_bps: i64,
+    pub(super) jump_bps: i64,
+    pub(super) window_bps: i64,
 }
 
 /// Room of one strategy in one instrument.
 #[derive(Clone, Copy, Debug)]
-struct RowRoom {
-    opened: u64,
+pub(super) struct RowRoom {
+    pub(super) opened: u64,
     /// By side, in units of 10^-12.
-    worth: [i128; 2],
+    pub(super) worth: [i128; 2],
 }
 
 /// Room over all instruments, of the account or of one strategy.
 #[derive(Clone, Copy, Debug)]
-struct GrossRoom {
-    opened: u64,
+pub(super) struct GrossRoom {
+    pub(super) opened: u64,
     /// In units of 10^-12.
-    worth: i128,
+    pub(super) worth: i128,
 }
 
 /// All lanes of a gate.
 #[derive(Debug)]
 pub(super) struct Lanes {
     /// What a lane must carry to be open; a new number closes all of them.
-    opened: u64,
+    pub(super) opened: u64,
     /// Over all instruments.
-    gross: GrossRoom,
-    instruments: Box<[Lane]>,
+    pub(super) gross: GrossRoom,
+    pub(super) instruments: Box<[Lane]>,
     /// By strategy, over all instruments.
-    rows_gross: Box<[GrossRoom]>,
+    pub(super) rows_gross: Box<[GrossRoom]>,
     /// By strategy and instrument.
-    rows: Box<[RowRoom]>,
+    pub(super) rows: Box<[RowRoom]>,
     /// Every order is judged by the rules: what lanes are compared with.
     #[cfg(test)]
     pub(super) is_off: bool,
@@ -165,7 +165,7 @@ impl Lanes {
     }
 
     #[inline(always)]
-    fn row_index(&self, row: usize, instrument: usize) -> usize {
+    pub(super) fn row_index(&self, row: usize, instrument: usize) -> usize {
         row * self.instruments.len() + instrument
     }
 }

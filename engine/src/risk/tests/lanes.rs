@@ -15,11 +15,11 @@ use super::desk::{Desk, account, currency, intent, table, wide};
 use super::properties::{Op, act, finish};
 
 /// Prices are around this.
-const PRICE: i64 = 100_000;
+pub(super) const PRICE: i64 = 100_000;
 const E8: i64 = 100_000_000;
 
 /// Limits that are reached now and then.
-fn limits(has_controls: bool) -> Limits {
+pub(super) fn limits(has_controls: bool) -> Limits {
     let own = InstrumentLimits {
         order_notional_max: currency(8_000_000),
         position_quantity_max: 400,
@@ -84,7 +84,7 @@ fn add_controls(limits: &mut Limits) {
 }
 
 /// A desk whose every answer is compared with that of a gate without lanes.
-fn desk(limits: &Limits) -> Desk {
+pub(super) fn desk(limits: &Limits) -> Desk {
     let mut desk = Desk::new(limits.clone());
     let mut twin = Gate::new(limits.clone(), table(), 2, super::desk::ORDERS_MAX);
     twin.lanes.is_off = true;

@@ -413,7 +413,8 @@ fn quiet_below(tracker: Option<&Tracker>) -> Option<i128> {
     if fall_below == i128::MIN { Some(rise_at) } else { None }
 }
 
-/// What is left of a limit when `used` of it may drift by as much as `gross` can.
+/// What is left of a limit when `used` of it may drift by as much as `gross` can. Less than is left: no threshold
+/// that is as large as the limit is reached either.
 fn room(limit: i128, used: i128, gross: i128) -> i128 {
     limit.saturating_sub(used).saturating_sub(drift(gross))
 }
@@ -468,7 +469,7 @@ impl Gate {
             limit = limit.min(capital.0.saturating_add(self.equity.0).saturating_sub(drift(gross)));
         }
         let quiet = quiet_below(Some(self.usage.account(Of::Gross)))?;
-        Some(room(limit.min(quiet - 1), gross, gross))
+        Some(room(limit.min(quiet), gross, gross))
     }
 
     /// Room of the strategy, in the instrument and over all.
@@ -507,10 +508,10 @@ impl Gate {
         let [of_quantity, of_worth] = self.usage.instrument(index);
         let (quiet_quantity, quiet_worth) = (quiet_below(of_quantity)?, quiet_below(of_worth)?);
         // Usage is told of the worse side, whichever the order is of.
-        let quiet_room = side_rooms(quiet_worth - 1, entry)?;
+        let quiet_room = side_rooms(quiet_worth, entry)?;
         only_if(0 <= quiet_room[0].min(quiet_room[1]))?;
         let most = limits.position_notional_max.0.min(self.shares.get(index)?.0);
-        let worth_room = side_rooms(most.min(quiet_worth - 1), entry)?;
+        let worth_room = side_rooms(most.min(quiet_worth), entry)?;
         let quantity_most = i128::from(limits.position_quantity_max).min(quiet_quantity - 1);
         let short = i128::from(controls.limits.get(LimitKey::Short));
         let quantity_room = [

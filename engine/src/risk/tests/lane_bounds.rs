@@ -1,11 +1,11 @@
 //! What a lane compares, at the bound and one beyond: at the bound the order passes in the lane, beyond it the rules
 //! are asked. What they answer is another matter, and compared elsewhere.
 
-use crate::event::{Event, Kind, OrderTerms, Side};
+use crate::event::{Event, Kind, OrderState, OrderTerms, Side, flags};
 use crate::market::Top;
 use crate::risk::exposure::Entry;
 use crate::risk::multiple::Multiple;
-use crate::risk::{LimitKey, Limits};
+use crate::risk::{Hours, LimitKey, Limits, Rule};
 
 use super::desk::{Desk, intent};
 use super::lanes::{PRICE, desk, limits};
@@ -395,4 +395,119 @@ fn every_strategy_has_a_room_of_its_own_in_every_instrument() {
     seen.sort_unstable();
     assert_eq!(seen, [0, 1, 2, 3, 4, 5, 6, 7]);
     assert_eq!(lanes.rows.len(), 8);
+}
+
+/// Whether a lane that was open for instrument 2 still is after `change`.
+fn other_lane_holds(change: impl Fn(&mut Desk)) -> bool {
+    let mut desk = open(&limits(true));
+    let far = |side: Side, quantity| intent(2, side, quantity, PRICE - side.sign() * OFF);
+    for quantity in [3, 4, 5] {
+        let got = desk.judge(far(Side::Buy, quantity));
+        assert_eq!(got.kind, Kind::APPROVED, "{got:?}");
+        desk.time_ns += 1_000;
+    }
+    change(&mut desk);
+    let before = desk.gate.lanes.passed_count;
+    desk.judge(far(Side::Buy, 6));
+    desk.gate.lanes.passed_count != before
+}
+
+#[test]
+fn an_order_by_the_rules_closes_no_other_lane_unless_a_mark_left_its_anchor() {
+    let judged = |desk: &mut Desk| {
+        let before = desk.gate.lanes.passed_count;
+        let got =
+            desk.judge(Event { flags: flags::SELL | flags::REDUCE_ONLY, ..order(Side::Sell) });
+        assert_eq!(desk.gate.lanes.passed_count, before, "{got:?}");
+    };
+    assert!(other_lane_holds(judged), "refused or approved by the rules");
+    let approved = |desk: &mut Desk| {
+        desk.gate.lanes.instruments[0].quantity_max = 0;
+        assert_eq!(desk.judge(order(Side::Buy)).kind, Kind::APPROVED);
+    };
+    assert!(other_lane_holds(approved), "approved by the rules");
+    let moved = |desk: &mut Desk| {
+        desk.top(0, PRICE + 119, PRICE + 121);
+        assert_eq!(desk.judge(order(Side::Buy)).kind, Kind::APPROVED);
+    };
+    assert!(!other_lane_holds(moved), "a mark left its anchor");
+}
+
+#[test]
+fn an_order_that_needs_more_than_it_was_approved_for_closes_lanes() {
+    let told = |quantity: i64, price: i64| {
+        move |desk: &mut Desk| {
+            let got = desk.judge(intent(2, Side::Buy, 50, PRICE - OFF));
+            let index = desk.bind(&got);
+            desk.report(index, OrderState::Acked);
+            desk.time_ns += 1_000;
+            let order = &mut desk.orders[index];
+            (order.leaves, order.price) = (quantity, price);
+            desk.report(index, OrderState::Acked);
+        }
+    };
+    let price = PRICE - OFF;
+    assert!(other_lane_holds(told(50, price)));
+    assert!(other_lane_holds(told(49, price)));
+    assert!(other_lane_holds(told(50, price - 1)));
+    assert!(!other_lane_holds(told(51, price)), "more of it");
+    assert!(!other_lane_holds(told(50, price + 1)), "dearer");
+    assert!(!other_lane_holds(told(51, price / 2)), "more of it, and cheaper");
+    assert!(!other_lane_holds(told(49, price * 2)), "less of it, and dearer");
+}
+
+#[test]
+fn a_lane_ends_below_the_next_threshold_of_usage() {
+    let mut limits = limits(true);
+    limits.controls.alerts = true;
+    let desk = open(&limits);
+    // Half of 400 is told; half of 300 is the limit for shorts and not told.
+    let entry = entry(&desk);
+    let room = SIDES.map(|side| {
+        i128::from(desk.gate.lanes.instruments[0].quantity_room[side.index()])
+            + entry.reach(side, 0)
+    });
+    assert_eq!(room, [199, 199]);
+}
+
+#[test]
+fn what_closes_for_a_latched_strategy_opens_no_lane_for_it() {
+    let mut desk = open(&limits(true));
+    desk.gate.rows[0].latch = Some(Rule::RepeatedExecution);
+    let flags = flags::SELL | flags::OPERATOR | flags::REDUCE_ONLY;
+    let closing = Event { quantity: 2, flags, ..order(Side::Sell) };
+    desk.twin = None;
+    // Lets go of the sells that no order came of: the position is free to be closed.
+    desk.clock();
+    let got = desk.judge(closing);
+    assert_eq!(got.kind, Kind::APPROVED, "{got:?}");
+    let got = desk.judge(order(Side::Buy));
+    assert_eq!((got.kind, got.code), (Kind::REFUSED, Rule::StrategyLatched.code()));
+}
+
+#[test]
+fn open_hours_last_until_their_next_border() {
+    const HOUR_NS: u64 = 3_600_000_000_000;
+    let hours = |from: u64, to: u64| Hours {
+        days: 0x7f,
+        from_ns: from * HOUR_NS,
+        to_ns: to * HOUR_NS,
+        holidays: vec![],
+    };
+    let days_ns = 20_000 * 24 * HOUR_NS;
+    for (from, to, at, until) in [
+        (9, 17, 8, None),
+        (9, 17, 9, Some(17)),
+        (9, 17, 16, Some(17)),
+        (9, 17, 17, None),
+        (0, 24, 0, Some(24)),
+        (0, 24, 23, Some(24)),
+        // Over midnight: what is certain ends there.
+        (22, 2, 22, Some(24)),
+        (22, 2, 1, Some(2)),
+        (22, 2, 2, None),
+    ] {
+        let found = hours(from, to).open_until(days_ns + at * HOUR_NS);
+        assert_eq!(found, until.map(|until: u64| days_ns + until * HOUR_NS), "{from} {to} {at}");
+    }
 }

@@ -1,6 +1,8 @@
 //! Warnings: how much of a limit is used, each threshold once, a soft limit that never refuses.
 
 use crate::event::{Event, Kind, NO_INSTRUMENT, OrderState, Side};
+use crate::ring::{Emitter, Ring};
+use crate::risk::usage::{Bound, Of, Usage};
 use crate::risk::{InstrumentControls, LimitKey, Limits, Rule, SoftLimits};
 
 use super::desk::{Desk, currency, intent, limits};
@@ -248,4 +250,37 @@ fn without_alerts_nothing_is_told() {
         assert_eq!(work(&mut desk, Side::Buy, 600), [""; 0]);
     }
     assert_eq!(told(&desk.clock()), [""; 0]);
+}
+
+/// Alerts that `usage` tells of the gross at these amounts, one after the other.
+fn told_at(usage: &mut Usage, amounts: &[i128]) -> Vec<usize> {
+    let mut ring = Ring::new(64, 0);
+    let event = Event::new(Kind::CLOCK);
+    ring.begin(event);
+    let mut told = Vec::new();
+    for amount in amounts {
+        let before = ring.head();
+        usage.see(Of::Gross, *amount, &mut Emitter::new(&mut ring, &event));
+        told.push(usize::try_from(ring.head() - before).unwrap());
+    }
+    told
+}
+
+#[test]
+fn a_soft_limit_of_its_own_opens_again_below_nine_tenths_of_it() {
+    let mut usage = Usage::new(true, None, 0);
+    usage.set_account(Of::Gross, Bound { limit: 1_000, soft: 60 });
+    assert_eq!(told_at(&mut usage, &[59, 60, 61, 54, 60, 53, 59, 60]), [0, 1, 0, 0, 0, 0, 0, 1]);
+}
+
+#[test]
+fn a_soft_limit_that_went_and_came_back_is_told_again() {
+    let mut usage = Usage::new(true, None, 0);
+    usage.set_account(Of::Gross, Bound { limit: 1_000, soft: 60 });
+    assert_eq!(told_at(&mut usage, &[60, 60]), [1, 0]);
+    usage.set_account(Of::Gross, Bound { limit: 1_000, soft: 70 });
+    assert_eq!(told_at(&mut usage, &[70]), [0], "it was told, and has only moved");
+    usage.set_account(Of::Gross, Bound { limit: 1_000, soft: i128::MAX });
+    usage.set_account(Of::Gross, Bound { limit: 1_000, soft: 60 });
+    assert_eq!(told_at(&mut usage, &[60]), [1]);
 }

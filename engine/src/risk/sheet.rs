@@ -138,9 +138,8 @@ impl Sheet {
     /// Brings the worth of one entry up to date.
     pub(super) fn refresh_at(&mut self, instrument: InstrumentIndex, mark_twice: i64) {
         let index = usize::from(instrument);
-        if index < self.entries.len() {
-            self.refresh_one(index / 64, u32::from(instrument % 64), &|_| mark_twice);
-        }
+        let Some(_) = self.entries.get(index) else { return };
+        self.refresh_one(index / 64, u32::from(instrument % 64), &|_| mark_twice);
     }
 
     /// Sum of the worse sides as of the last refresh; `None` when nobody can tell.

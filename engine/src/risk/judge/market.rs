@@ -18,11 +18,7 @@ fn in_bps(amount: i128, of: i128) -> i64 {
 /// `amount` is at most `limit` 1e-4 of `of`, compared as products so that nothing is rounded.
 #[inline(always)]
 fn within_bps(rule: Rule, amount: i128, of: i64, limit: i64) -> Result<(), Refusal> {
-    let scaled = match i64::try_from(amount) {
-        Ok(narrow) => i128::from(narrow) * 10_000,
-        Err(_) => amount * 10_000,
-    };
-    if scaled <= i128::from(limit) * i128::from(of) {
+    if amount * 10_000 <= i128::from(limit) * i128::from(of) {
         return Ok(());
     }
     Err(Refusal { rule, measured: in_bps(amount, i128::from(of)), limit })

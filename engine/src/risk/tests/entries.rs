@@ -7,6 +7,7 @@ use crate::market::{InstrumentMarket, Market, Top};
 use crate::money::Money;
 use crate::risk::exposure::{Entry, Reservation, drift, mark_twice, mid_twice};
 use crate::risk::judge::clamped;
+use crate::risk::sheet::Sheet;
 
 use super::desk::table;
 
@@ -223,4 +224,17 @@ proptest! {
         let added = entry.worth_now().sides[side.index()].0 - after.sides[side.index()].0;
         prop_assert!(0 <= added && added <= most, "{added} {most}");
     }
+}
+
+#[test]
+fn a_sum_takes_another_worth_in_the_place_of_one_that_nobody_can_tell() {
+    let mut sheet = Sheet::new(&table());
+    sheet.get_mut(0).unwrap().set_position(3);
+    sheet.get_mut(2).unwrap().set_position(1 << 99);
+    sheet.refresh(|_| 2_000);
+    let (known, unknown) = (sheet.get(0).unwrap(), sheet.get(2).unwrap());
+    assert_eq!(sheet.gross_known(), None);
+    assert_eq!(sheet.gross_with(unknown, Money(7)), Money(3_000 * UNIT + 7));
+    assert_eq!(sheet.gross_with(known, Money(7)), Money::MAX);
+    assert_eq!(sheet.gross_with(unknown, Money::MAX), Money::MAX);
 }

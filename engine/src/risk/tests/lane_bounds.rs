@@ -511,3 +511,23 @@ fn open_hours_last_until_their_next_border() {
         assert_eq!(found, until.map(|until: u64| days_ns + until * HOUR_NS), "{from} {to} {at}");
     }
 }
+
+/// Whether the lane of the instrument is open after an order that the rules let pass.
+fn opens(change: impl Fn(&mut Desk)) -> bool {
+    let mut desk = open(&limits(true));
+    desk.twin = None;
+    desk.clock();
+    change(&mut desk);
+    let closing = Event { flags: flags::SELL | flags::REDUCE_ONLY, ..order(Side::Sell) };
+    let got = desk.judge(Event { quantity: 2, ..closing });
+    assert_eq!(got.kind, Kind::APPROVED, "{got:?}");
+    let lanes = &desk.gate.lanes;
+    lanes.instruments[0].opened == lanes.opened && lanes.gross.opened == lanes.opened
+}
+
+#[test]
+fn no_lane_opens_while_a_venue_is_locked() {
+    assert!(opens(|_| {}));
+    // Of another venue than that of the instruments here.
+    assert!(!opens(|desk| desk.gate.locked_venues = 1 << 7));
+}

@@ -180,6 +180,10 @@ fn a_soft_limit_must_be_below_its_hard_limit_and_be_told() {
     for value in [i64::MIN, -1, 0, 5, 6, i64::MAX] {
         check(LimitKey::OrdersOpen, value, &["orders_open_soft", "below orders_open_max"]);
     }
+    // Money in the account's currency: gross_notional_max is 9,000,000.
+    let gross = 9_000_000 * 100_000_000;
+    check(LimitKey::GrossNotional, gross - 1, &[]);
+    check(LimitKey::GrossNotional, gross, &["9000000", "below gross_notional_max"]);
     // Not of the account, and without usage that could be told.
     check(LimitKey::PositionQuantity, 1, &["position_quantity_max", "of a limit"]);
     check(LimitKey::OrdersDaily, 1, &["orders_daily_max", "of a limit"]);

@@ -91,6 +91,7 @@ fn a_price_stands_in_for_a_mark_only_while_none_is_known() {
     for (price, mark_twice) in [(0, 0), (-5, 0), (7, 14), (9, 14)] {
         entry.see_price(price);
         assert_eq!(entry.mark_twice, mark_twice, "{price}");
+        assert_eq!(entry.is_changed, mark_twice != 0, "{price}");
     }
     entry.see(20);
     entry.see_price(9);

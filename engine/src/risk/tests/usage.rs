@@ -288,3 +288,15 @@ fn a_soft_limit_that_went_and_came_back_is_told_again() {
     usage.set_account(Of::Gross, Bound { limit: 1_000, soft: 60 });
     assert_eq!(told_at(&mut usage, &[60]), [1]);
 }
+
+#[test]
+fn a_rate_between_two_thresholds_is_told_once() {
+    let mut limits = with_alerts(None);
+    limits.account.as_mut().unwrap().order_rate_count_max = 20;
+    let mut desk = Desk::new(limits);
+    for number in 1..=12 {
+        let told = work(&mut desk, Side::Buy, 1);
+        let want = if number == 10 { vec!["order-rate 50 10 20"] } else { vec![] };
+        assert_eq!(told, want, "{number}");
+    }
+}

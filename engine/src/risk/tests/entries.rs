@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use crate::event::{BookState, Side};
+use crate::instrument::{Instrument, InstrumentTable};
 use crate::market::{InstrumentMarket, Market, Top};
 use crate::money::Money;
 use crate::risk::exposure::{Entry, Reservation, drift, mark_twice, mid_twice};
@@ -238,4 +239,21 @@ fn a_sum_takes_another_worth_in_the_place_of_one_that_nobody_can_tell() {
     assert_eq!(sheet.gross_with(unknown, Money(7)), Money(3_000 * UNIT + 7));
     assert_eq!(sheet.gross_with(known, Money(7)), Money::MAX);
     assert_eq!(sheet.gross_with(unknown, Money::MAX), Money::MAX);
+}
+
+#[test]
+fn an_instrument_behind_the_64th_counts_like_the_first() {
+    let one = table().get(0).unwrap().clone();
+    let make = |number: usize| Instrument { symbol: format!("I{number}"), ..one.clone() };
+    let mut sheet = Sheet::new(&InstrumentTable::new((0..70).map(make).collect()).unwrap());
+    for index in [0, 63, 64, 69] {
+        sheet.get_mut(index).unwrap().set_position(1);
+    }
+    sheet.refresh(|index| 2 * i64::from(index) + 2);
+    assert_eq!(sheet.equity(), Money((1 + 64 + 65 + 70) * UNIT));
+    for index in [0, 63, 64, 69] {
+        sheet.get_mut(index).unwrap().set_position(0);
+    }
+    sheet.refresh(|_| 2);
+    assert_eq!((sheet.equity(), sheet.gross_known()), (Money::ZERO, Some(0)));
 }

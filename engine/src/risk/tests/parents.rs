@@ -363,10 +363,13 @@ fn load(newest: u64, parents: &[(u16, u64, i64)], ended: &[u64]) -> bool {
     Parents::new(2, ORDERS_MAX).load(&mut loader).is_ok() && loader.finish().is_ok()
 }
 
+/// What is wrong, parents by strategy, id and quantity, and ids of orders.
+type Case<'a> = (&'a str, &'a [(u16, u64, i64)], &'a [u64]);
+
 #[test]
 fn saved_parents_that_cannot_be_are_refused() {
     assert!(load(5, &[(0, 5, 1), (255, 4, 9)], &[1, 64]));
-    let cases: [(&str, &[(u16, u64, i64)], &[u64]); 8] = [
+    let cases: [Case<'_>; 8] = [
         ("no id", &[(0, 0, 1)], &[]),
         ("an id above the newest", &[(0, 6, 1)], &[]),
         ("nothing in all", &[(0, 5, 0)], &[]),

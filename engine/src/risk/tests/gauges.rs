@@ -1,8 +1,8 @@
 //! What the gate tells of itself, what its hash is made of, and verdicts at edges that no other file looks at.
 
-use crate::event::{Event, Kind, Side, flags};
+use crate::event::{Event, Kind, OrderState, Side, flags};
 use crate::money::Money;
-use crate::risk::{LimitKey, Limits, Rule};
+use crate::risk::{LimitKey, Limits, Rule, StrategyControls};
 
 use super::desk::{Desk, currency, intent, limits};
 
@@ -108,4 +108,77 @@ fn one_unit_at_a_price_of_one_is_well_formed() {
         let refused = (got.kind == Kind::REFUSED).then_some(got.code);
         assert_eq!(refused, rule.map(Rule::code), "{quantity} at {price}");
     }
+}
+
+/// A desk with a working order of that quantity and price, whose strategy may hold `limit` from then on.
+fn above_its_limit(quantity: i64, price: i64, limit: i64) -> (Desk, usize) {
+    let mut limits = limits();
+    limits.controls.strategies = vec![StrategyControls::default(); 2];
+    limits.set_value(LimitKey::StrategyPosition, 0, 1_000_000 * 100_000_000);
+    let mut desk = Desk::new(limits);
+    let got = desk.judge(intent(0, Side::Buy, quantity, price));
+    let index = desk.bind(&got);
+    desk.report(index, OrderState::Acked);
+    desk.gate.limits.set_value(LimitKey::StrategyPosition, 0, limit * 100_000_000);
+    (desk, index)
+}
+
+#[test]
+fn what_a_strategy_holds_above_its_limit_may_shrink_and_not_grow() {
+    let refused = (Kind::REFUSED, Rule::StrategyPosition.code());
+    for (quantity, price, is_refused) in [
+        (19, 1_000, false),
+        (20, 1_000, false),
+        (20, 990, false),
+        (21, 1_000, true),
+        (21, 900, true),
+        (20, 1_050, true),
+    ] {
+        let (mut desk, index) = above_its_limit(20, 1_000, 10_000);
+        let got = desk.judge(desk.change(index, quantity, price));
+        assert_eq!((got.kind, got.code) == refused, is_refused, "{quantity} at {price}: {got:?}");
+    }
+    // More of it at a better price is worth less, and more all the same.
+    let (mut desk, index) = above_its_limit(20, 1_090, 10_000);
+    let got = desk.judge(desk.change(index, 21, 1_000));
+    assert_eq!((got.kind, got.code), refused);
+    let (mut desk, index) = above_its_limit(20, 1_090, 10_000);
+    assert_eq!(desk.judge(desk.change(index, 20, 1_000)).kind, Kind::APPROVED_REPLACE);
+}
+
+#[test]
+fn a_change_that_adds_nothing_is_not_refused_for_a_position_above_its_limit() {
+    let mut desk = Desk::new(limits());
+    let got = desk.judge(intent(0, Side::Buy, 100, 1_000));
+    let index = desk.bind(&got);
+    desk.report(index, OrderState::Acked);
+    desk.gate.limits.instruments[0].as_mut().unwrap().position_quantity_max = 50;
+    assert_eq!(desk.judge(desk.change(index, 101, 990)).code, Rule::PositionQuantity.code());
+    assert_eq!(desk.judge(desk.change(index, 100, 990)).kind, Kind::APPROVED_REPLACE);
+}
+
+#[test]
+fn the_rules_take_a_reference_up_to_its_age() {
+    for (age_ns, is_stale) in [(999_999, false), (1_000_000, false), (1_000_001, true)] {
+        let mut desk = Desk::new(limits());
+        desk.gate.lanes.is_off = true;
+        desk.time_ns += age_ns;
+        let got = desk.judge(intent(0, Side::Buy, 1, 1_000));
+        assert_eq!(got.code == Rule::StaleReference.code(), is_stale, "{age_ns}");
+    }
+}
+
+#[test]
+fn what_only_closes_is_no_part_of_a_batch_limit() {
+    let mut limits = limits();
+    limits.set_value(LimitKey::BatchNotional, 0, 60_000 * 100_000_000);
+    let mut desk = Desk::new(limits);
+    let got = desk.judge(intent(0, Side::Buy, 50, 1_000));
+    let index = desk.bind(&got);
+    desk.fill(index, 50, 1_000);
+    desk.gate.limits.set_value(LimitKey::BatchNotional, 0, 5_000 * 100_000_000);
+    let closing = intent(0, Side::Sell, 10, 1_000);
+    assert_eq!(desk.judge(closing).code, Rule::BatchNotional.code());
+    let closing = Event { flags: closing.flags | flags::REDUCE_ONLY, ..closing };
+    assert_eq!(desk.judge(closing).kind, Kind::APPROVED);
 }

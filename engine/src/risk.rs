@@ -317,6 +317,8 @@ impl Gate {
         match event.kind {
             Kind::INTENT | Kind::INTENT_REPLACE => return self.intent(event, market, out),
             Kind::ORDER => return self.order(event, out),
+            // A parent moves nothing that a lane knows of; its children are judged by the rules.
+            Kind::PARENT => return self.parent(event, out),
             Kind::INTENT_CANCEL => {
                 self.messages.push(event.time_ns);
                 out.emit_as(Kind::APPROVED_CANCEL, event);
@@ -330,7 +332,6 @@ impl Gate {
             Kind::COMMAND => self.command(event, market, out),
             Kind::LOCK => self.lock(event),
             Kind::BREAKER => self.breaker(event, market, out),
-            Kind::PARENT => self.parent(event, out),
             Kind::CLOCK | Kind::SESSION_START => self.clock(event, market, out),
             _ => {}
         }

@@ -242,7 +242,9 @@ impl Gate {
         let is_plain = event.kind == Kind::INTENT
             && event.flags & (flags::OPERATOR | flags::REDUCE_ONLY) == 0
             && event.id == 0;
-        if !is_plain || self.advance_near(event.time_ns, market).is_none() {
+        let lane = self.lanes.instruments.get(usize::from(event.instrument));
+        let is_open = lane.is_some_and(|lane| lane.opened == self.lanes.opened);
+        if !is_plain || !is_open || self.advance_near(event.time_ns, market).is_none() {
             return false;
         }
         self.watch(out);
@@ -259,6 +261,7 @@ impl Gate {
     fn has_room(&mut self, event: &Event, market: &Market) -> Option<Passed> {
         let (row, side) = (usize::from(event.source), event.side().index());
         let lane = self.lanes.instruments.get(usize::from(event.instrument))?;
+        // A new day or a breach may have closed it just now.
         only_if(lane.opened == self.lanes.opened)?;
         let [from_ns, until_ns] = lane.open_ns;
         only_if(from_ns <= event.time_ns && event.time_ns < until_ns)?;
@@ -477,6 +480,9 @@ impl Gate {
         let row = usize::from(event.source);
         let own = self.rows.get_mut(row)?;
         only_if(own.latch.is_none() && own.may_trade(event.instrument))?;
+        // Where strategies hold against each other the account is flat, and nobody follows the mark. Only fills change
+        // that, and they close every lane.
+        only_if(own.sheet.is_followed_by(&self.sheet))?;
         own.sheet.refresh_at(event.instrument, mark_twice);
         let gross = own.sheet.gross_known()?;
         let limits = &self.limits.controls.strategies.get(row)?.limits;

@@ -123,6 +123,12 @@ impl Sheet {
         if self.is_broken { None } else { Some(equity) }
     }
 
+    /// Whether `other`, of which every mark is followed, has a position wherever this one has.
+    pub(super) fn is_followed_by(&self, other: &Sheet) -> bool {
+        let mut pairs = self.entries.iter().zip(&other.entries);
+        pairs.all(|(own, other)| own.position == 0 || other.position != 0)
+    }
+
     /// Anchors every mark anew unless all are near. Returns whether they were.
     pub(super) fn anchor(&mut self) -> bool {
         let mut active = self.entries.iter_mut().filter(|entry| entry.is_active());

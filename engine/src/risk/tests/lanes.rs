@@ -248,3 +248,36 @@ fn a_lane_is_closed_by_what_could_take_room_away() {
     // Time runs out of the trading hours.
     assert!(is_closed_by(|desk| desk.time_ns = 1_000_020_000));
 }
+
+/// Two strategies hold against each other in one instrument; one of them trades another instrument.
+fn held_against(quantity: i64) -> Desk {
+    let mut desk = desk(&limits(true));
+    for (source, side, quantity) in [(0, Side::Buy, 30), (1, Side::Sell, quantity)] {
+        let wanted = intent(0, side, quantity, PRICE - side.sign() * 20);
+        let got = desk.judge(Event { source, ..wanted });
+        let index = desk.bind(&got);
+        desk.fill(index, quantity, PRICE);
+        desk.time_ns += 500;
+    }
+    for quantity in 1..4 {
+        let got = desk.judge(intent(2, Side::Buy, quantity, PRICE - 20));
+        desk.bind(&got);
+        desk.time_ns += 500;
+    }
+    desk
+}
+
+#[test]
+fn a_loss_that_another_strategy_offsets_is_seen_by_the_rules() {
+    for (quantity, is_in_lane) in [(30, false), (29, true)] {
+        let mut desk = held_against(quantity);
+        let before = desk.gate.lanes.passed_count;
+        desk.judge(intent(2, Side::Buy, 4, PRICE - 20));
+        assert_eq!(desk.gate.lanes.passed_count != before, is_in_lane, "{quantity}");
+        // 30 times 11,000 is more than the daily loss of 300,000 that the strategy may have.
+        desk.top(0, PRICE - 11_001, PRICE - 10_999);
+        let got = desk.send(intent(2, Side::Buy, 5, PRICE - 20), 0);
+        assert!(got.iter().any(|event| event.kind == Kind::ALERT), "{quantity}: {got:?}");
+        assert!(got.iter().any(|event| event.kind == Kind::REFUSED), "{quantity}: {got:?}");
+    }
+}

@@ -115,12 +115,20 @@ impl InstrumentMarket {
 #[derive(Debug)]
 pub struct Market {
     instruments: Vec<InstrumentMarket>,
+    /// [`Market::stamps`].
+    stamps: Box<[u64]>,
+    /// The newest stamp.
+    stamp: u64,
 }
 
 impl Market {
     /// Empty markets for `instrument_count` instruments.
     pub fn new(instrument_count: usize) -> Market {
-        Market { instruments: (0..instrument_count).map(|_| InstrumentMarket::new()).collect() }
+        Market {
+            instruments: (0..instrument_count).map(|_| InstrumentMarket::new()).collect(),
+            stamps: vec![1; instrument_count].into_boxed_slice(),
+            stamp: 1,
+        }
     }
 
     /// The market of an instrument; `None` for what no table holds.
@@ -129,10 +137,25 @@ impl Market {
         self.instruments.get(usize::from(index))
     }
 
+    /// The same by number.
+    #[inline]
+    pub(crate) fn at(&self, index: usize) -> Option<&InstrumentMarket> {
+        self.instruments.get(index)
+    }
+
     /// For the feed stage (and tests): the market of an instrument, to be written.
     #[inline]
     pub fn get_mut(&mut self, index: InstrumentIndex) -> Option<&mut InstrumentMarket> {
+        self.stamp += 1;
+        *self.stamps.get_mut(usize::from(index))? = self.stamp;
         self.instruments.get_mut(usize::from(index))
+    }
+
+    /// One number an instrument, above zero: the same as long as nobody could have written its market. Only for
+    /// those who need not look again; no part of the state.
+    #[inline]
+    pub fn stamps(&self) -> &[u64] {
+        &self.stamps
     }
 
     /// All with their indices.
@@ -169,6 +192,8 @@ impl State for Market {
         if from.count(self.instruments.len())? != self.instruments.len() {
             return Err(from.invalid("number of instruments"));
         }
+        self.stamp += 1;
+        self.stamps.fill(self.stamp);
         for market in &mut self.instruments {
             market.book.load(from)?;
             market.updating = from.bool()?;
@@ -187,5 +212,33 @@ impl State for Market {
             market.heard_ns = from.u64()?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Market;
+    use crate::state::{Loader, Saver, State};
+
+    #[test]
+    fn whoever_may_have_written_a_market_has_changed_its_stamp_and_no_other() {
+        let mut market = Market::new(3);
+        let mut before = market.stamps().to_vec();
+        assert!(before.iter().all(|stamp| *stamp != 0), "0 is never");
+        for index in [1, 1, 0, 2, 1] {
+            assert!(market.get_mut(index).is_some());
+            for (other, (now, before)) in market.stamps().iter().zip(&before).enumerate() {
+                assert_eq!(now != before, other == usize::from(index), "{other} after {index}");
+            }
+            before = market.stamps().to_vec();
+        }
+        assert!(market.get_mut(3).is_none());
+        assert_eq!(market.stamps(), before);
+        let mut saver = Saver::new();
+        market.save(&mut saver);
+        let bytes = saver.into_bytes();
+        let mut loader = Loader::new(&bytes);
+        market.load(&mut loader).unwrap();
+        assert!(market.stamps().iter().zip(&before).all(|(now, before)| now != before));
     }
 }

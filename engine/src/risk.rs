@@ -343,7 +343,7 @@ impl Gate {
         for (instrument, window) in (0..).zip(&mut self.windows) {
             let mid_twice = market.get(instrument).and_then(exposure::mid_twice);
             if let Some(mid_twice) = mid_twice {
-                window.see(event.time_ns, i128::from(mid_twice));
+                window.see(event.time_ns, mid_twice);
             }
         }
         self.advance(event.time_ns, market);
@@ -352,6 +352,7 @@ impl Gate {
         self.watch_usage(event.time_ns, out);
     }
 
+    #[inline(never)]
     fn intent(&mut self, event: &Event, market: &Market, out: &mut Emitter<'_>) {
         if self.batch.inbound != out.inbound() {
             self.batch = Batch { inbound: out.inbound(), notional: Money::ZERO };
@@ -361,7 +362,8 @@ impl Gate {
         }
     }
 
-    /// Judges rule by rule.
+    /// Judges rule by rule. Never part of the way through a lane, which would have to keep its registers.
+    #[inline(never)]
     fn by_rules(&mut self, event: &Event, market: &Market, out: &mut Emitter<'_>) {
         let own = market.get(event.instrument);
         self.sheet.see(event.instrument, mark_twice(own));

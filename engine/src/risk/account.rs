@@ -51,7 +51,7 @@ impl Gate {
     /// The same without working out what instruments are worth; `None` when that must be done.
     #[inline(always)]
     pub(super) fn advance_near(&mut self, time_ns: u64, market: &Market) -> Option<()> {
-        let equity = self.sheet.equity_near(|instrument| mark_twice(market.get(instrument)))?;
+        let equity = self.sheet.equity_near(market)?;
         self.equity = Money(equity);
         self.valued(time_ns, market);
         Some(())
@@ -204,6 +204,8 @@ impl Gate {
         calm
     }
 
+    #[cold]
+    #[inline(never)]
     fn watch_closely(&mut self, out: &mut Emitter<'_>) {
         if self.usage.is_on() {
             let (peak, baseline) = (self.equity_peak, self.equity_baseline);
@@ -334,7 +336,7 @@ impl Gate {
     /// Takes over limits that were changed.
     pub(super) fn limits_changed(&mut self) {
         self.calm = Calm::NEVER;
-        self.lanes.close();
+        self.lanes.limits_changed();
         for (index, share) in self.shares.iter_mut().enumerate() {
             *share = self.limits.controls.share_max(index);
         }

@@ -274,7 +274,7 @@ const NOWHERE: (i64, u64) = (1, 0);
 const NEAR_SHIFT: u32 = 10;
 
 /// Two marks near the same anchor are off each other by no more than this part.
-const DRIFT_SHIFT: u32 = NEAR_SHIFT - 2;
+pub(super) const DRIFT_SHIFT: u32 = NEAR_SHIFT - 2;
 
 /// More than all rounding of a sum over all instruments, of which there are 1,024 at most.
 const ROUNDING_MAX: i128 = 4_096;
@@ -298,6 +298,12 @@ impl Entry {
         self.near_twice = (self.mark_twice - width, width.unsigned_abs() * 2);
     }
 
+    /// Twice the lowest and the highest mark near the anchor.
+    pub(super) fn marks_near(&self) -> [i64; 2] {
+        let (lowest, width) = self.near_twice;
+        [lowest, lowest.saturating_add_unsigned(width)]
+    }
+
     /// Whether the mark is near its anchor; never without one.
     #[inline(always)]
     pub(super) fn is_near_anchor(&self) -> bool {
@@ -315,19 +321,6 @@ impl Entry {
             return None;
         }
         self.product(self.mark_twice, position).map(|twice| twice >> 1)
-    }
-
-    /// Most that an order more of that quantity and notional can add to what the instrument is worth, now and
-    /// as long as the mark stays near its anchor; `None` when nobody can tell within 64 bits.
-    #[inline(always)]
-    pub(super) fn most(&self, side: Side, quantity: i64, notional: i128) -> Option<i128> {
-        let at_mark = half_up(self.product(self.mark_twice, quantity)?);
-        let mut most = at_mark.max(notional) + 2;
-        if self.reach(side, 0) <= 0 {
-            // Orders that a position on the other side covers count for nothing, all of them or none.
-            most += self.working_notional[side.index()];
-        }
-        Some(most + (most >> DRIFT_SHIFT))
     }
 
     /// Adds what is held back for a new order.
@@ -364,6 +357,12 @@ fn trade_twice(market: &InstrumentMarket) -> i64 {
 #[inline(always)]
 pub(super) fn mid_twice(market: &InstrumentMarket) -> Option<i64> {
     let top = &market.top;
-    let mid_twice = top.bid_price.saturating_add(top.ask_price);
-    if top.is_sound() && 0 < mid_twice { Some(mid_twice) } else { None }
+    if !top.is_sound() {
+        return None;
+    }
+    let mid_twice = match top.bid_price.checked_add(top.ask_price) {
+        Some(mid_twice) => mid_twice,
+        None => top.bid_price.saturating_add(top.ask_price),
+    };
+    if 0 < mid_twice { Some(mid_twice) } else { None }
 }

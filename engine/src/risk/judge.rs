@@ -115,8 +115,7 @@ impl Gate {
         }
         let mid_twice = market.get(event.instrument).and_then(mid_twice);
         let window = self.windows.get_mut(usize::from(event.instrument));
-        let span =
-            window.zip(mid_twice).map(|(window, mid)| window.see(event.time_ns, i128::from(mid)));
+        let span = window.zip(mid_twice).map(|(window, mid)| window.see(event.time_ns, mid));
         let own_match = if self.limits.controls.self_match {
             self.orders.own_match(event.instrument, event.side(), event.price)
         } else {

@@ -5,10 +5,11 @@
 
 use crate::event::Side;
 use crate::instrument::{InstrumentIndex, InstrumentTable};
+use crate::market::Market;
 use crate::money::Money;
 use crate::state::{LoadError, Loader, Saver, State, mix};
 
-use super::exposure::{Entry, Worth};
+use super::exposure::{Entry, Worth, mark_twice};
 
 /// Largest position that a snapshot may hold: far beyond what 64-bit fills add up to, and far from where sums
 /// of quantities would leave 128 bits.
@@ -28,6 +29,18 @@ pub(super) struct Sheet {
     value_unknown_count: u32,
     gross_sum: i128,
     gross_unknown_count: u32,
+    /// Stamps of the markets that [`Sheet::equity_near`] has seen last, by instrument; 0 is never.
+    seen_stamps: Box<[u64]>,
+    /// What the positions were worth at those.
+    seen_values: Box<[i128]>,
+    /// Sum of them.
+    seen_sum: i128,
+}
+
+/// Number of the lowest bit that is set, of a word that is not 0.
+#[inline(always)]
+fn bit_index(word: u64) -> usize {
+    usize::try_from(word.trailing_zeros()).unwrap_or(0)
 }
 
 impl Sheet {
@@ -41,6 +54,9 @@ impl Sheet {
             value_unknown_count: 0,
             gross_sum: 0,
             gross_unknown_count: 0,
+            seen_stamps: vec![0; instruments.count()].into_boxed_slice(),
+            seen_values: vec![0; instruments.count()].into_boxed_slice(),
+            seen_sum: 0,
         }
     }
 
@@ -72,19 +88,23 @@ impl Sheet {
         notional: i128,
         price: i64,
     ) {
-        if let Some(entry) = self.get_mut(instrument) {
-            entry.reserve_new(side, quantity, notional);
-            entry.see_price(price);
+        let index = usize::from(instrument);
+        let Some(entry) = self.entries.get_mut(index) else { return };
+        // What is active has its bit.
+        if !entry.is_active() {
+            self.active[index / 64] |= 1 << (index % 64);
         }
+        entry.reserve_new(side, quantity, notional);
+        entry.see_price(price);
     }
 
     /// The last known mark without touching anything else: an entry that is not active keeps it.
     #[inline]
-    pub(super) fn see(&mut self, instrument: InstrumentIndex, mark_twice: i64) {
+    pub(super) fn see(&mut self, instrument: InstrumentIndex, mark_twice: i64) -> Option<&Entry> {
         // Nothing follows from the mark of what is not held: no bit is set for it.
-        if let Some(entry) = self.entries.get_mut(usize::from(instrument)) {
-            entry.see(mark_twice);
-        }
+        let entry = self.entries.get_mut(usize::from(instrument))?;
+        entry.see(mark_twice);
+        Some(entry)
     }
 
     /// Brings every worth up to date; `mark_twice` says what is known of an instrument's mark, 0 for nothing.
@@ -101,26 +121,33 @@ impl Sheet {
     }
 
     /// Cash and positions at the present marks, without working out what sides are worth; `None` when a mark is
-    /// not near its anchor any more, or the long way must be gone.
+    /// not near its anchor any more, or the long way must be gone. Looks only at markets that were written since.
     #[inline(always)]
-    pub(super) fn equity_near(
-        &mut self,
-        mark_twice: impl Fn(InstrumentIndex) -> i64,
-    ) -> Option<i128> {
-        let mut equity = self.cash.0;
-        for (first, word) in (0_u16..).step_by(64).zip(&self.active) {
-            let mut word = *word;
+    pub(super) fn equity_near(&mut self, market: &Market) -> Option<i128> {
+        for word_index in 0..self.active.len() {
+            let mut word = self.active[word_index];
             while word != 0 {
-                #[expect(clippy::cast_possible_truncation, reason = "below 64")]
-                let instrument = first + word.trailing_zeros() as u16;
+                let index = word_index * 64 + bit_index(word);
                 word &= word - 1;
-                let entry = self.entries.get_mut(usize::from(instrument))?;
-                if entry.is_active() {
-                    equity = equity.checked_add(entry.value_near(mark_twice(instrument))?)?;
+                if self.seen_stamps.get(index) != market.stamps().get(index) {
+                    self.look_at(index, market)?;
                 }
             }
         }
-        if self.is_broken { None } else { Some(equity) }
+        if self.is_broken { None } else { self.cash.0.checked_add(self.seen_sum) }
+    }
+
+    #[inline(always)]
+    fn look_at(&mut self, index: usize, market: &Market) -> Option<()> {
+        let (entry, value) = (self.entries.get_mut(index)?, self.seen_values.get_mut(index)?);
+        if entry.is_active() {
+            let now = entry.value_near(mark_twice(market.at(index)))?;
+            // Values are far from the end of 128 bits, and as many as there are instruments.
+            self.seen_sum += now - *value;
+            *value = now;
+            *self.seen_stamps.get_mut(index)? = *market.stamps().get(index)?;
+        }
+        Some(())
     }
 
     /// Whether `other`, of which every mark is followed, has a position wherever this one has.
@@ -245,10 +272,18 @@ impl Sheet {
         };
         entry.set_position(entry.position.saturating_add(signed));
         entry.see_price(price);
-        match entry.value(price, signed) {
+        let paid = entry.value(price, signed);
+        self.forget(usize::from(instrument));
+        match paid {
             Some(paid) => self.pay(instrument, Money(paid)),
             None => self.is_broken = true,
         }
+    }
+
+    /// Another position has another value.
+    fn forget(&mut self, index: usize) {
+        self.seen_sum -= self.seen_values[index];
+        (self.seen_stamps[index], self.seen_values[index]) = (0, 0);
     }
 
     /// Hash of positions and cash.
@@ -303,6 +338,9 @@ impl State for Sheet {
         }
         (self.value_sum, self.value_unknown_count) = (0, 0);
         (self.gross_sum, self.gross_unknown_count) = (0, 0);
+        self.seen_stamps.fill(0);
+        self.seen_values.fill(0);
+        self.seen_sum = 0;
         Ok(())
     }
 }

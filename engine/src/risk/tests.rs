@@ -1,5 +1,6 @@
 //! Tests of the gate: boundaries of every rule, reservations, properties, the document.
 
+mod bands;
 mod boundaries;
 mod changes;
 mod controls;

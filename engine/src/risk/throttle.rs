@@ -12,34 +12,43 @@ const TIME_COUNT: usize = 8;
 const BUCKET_COUNT: usize = 256;
 const WAYS: usize = 4;
 
-/// When one order was sent last, newest first; 0 is never.
+/// What most orders look at, and no more: one cache line. A key of 0 is none, a time of 0 is never.
 #[derive(Clone, Copy, Debug)]
-struct Place {
-    key: u64,
-    times_ns: [u64; TIME_COUNT],
+#[repr(align(64))]
+struct Bucket {
+    keys: [u64; WAYS],
+    newest_ns: [u64; WAYS],
 }
 
-const EMPTY: Place = Place { key: 0, times_ns: [0; TIME_COUNT] };
+const EMPTY: Bucket = Bucket { keys: [0; WAYS], newest_ns: [0; WAYS] };
+
+/// When an order was sent before the last time, newest first; 0 is never.
+type Older = [u64; TIME_COUNT - 1];
+
+const NEVER: Older = [0; TIME_COUNT - 1];
 
 /// An order that was looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Same {
     /// 0 for no order.
     key: u64,
-    /// Where in its bucket it is kept.
-    way: Option<usize>,
+    /// Where in its bucket it is kept, or will be.
+    way: usize,
+    is_known: bool,
 }
 
 impl Same {
     /// No order at all.
-    pub(super) const NOTHING: Same = Same { key: 0, way: None };
+    pub(super) const NOTHING: Same = Same { key: 0, way: 0, is_known: false };
 }
 
 /// Orders of the last window.
 #[derive(Debug)]
 pub(super) struct Duplicates {
     /// Empty when the control is off.
-    places: Box<[[Place; WAYS]]>,
+    buckets: Box<[Bucket]>,
+    /// By bucket and way.
+    older_ns: Box<[[Older; WAYS]]>,
     window_ns: u64,
 }
 
@@ -51,10 +60,23 @@ pub(super) fn key_of(event: &Event) -> u64 {
     mix(mix(who, event.price.cast_unsigned()), event.quantity.cast_unsigned()) | 1
 }
 
+/// The first of those that were quiet longest. Nobody can foretell which: it must not be a jump.
+#[inline(always)]
+fn quietest(newest_ns: &[u64; WAYS]) -> usize {
+    let [a, b, c, d] = *newest_ns;
+    let (low, high) = (usize::from(b < a), usize::from(d < c));
+    let is_high = usize::from(c.min(d) < a.min(b));
+    low * (1 - is_high) + (2 + high) * is_high
+}
+
 impl Duplicates {
     pub(super) fn new(is_on: bool, window_ns: u64) -> Duplicates {
         let length = if is_on { BUCKET_COUNT } else { 0 };
-        Duplicates { places: vec![[EMPTY; WAYS]; length].into_boxed_slice(), window_ns }
+        Duplicates {
+            buckets: vec![EMPTY; length].into_boxed_slice(),
+            older_ns: vec![[NEVER; WAYS]; length].into_boxed_slice(),
+            window_ns,
+        }
     }
 
     #[inline]
@@ -65,9 +87,13 @@ impl Duplicates {
     /// Looks an order up.
     #[inline(always)]
     pub(super) fn find(&self, key: u64) -> Same {
-        let bucket = self.places.get(Duplicates::bucket(key));
-        let way = bucket.and_then(|bucket| bucket.iter().position(|place| place.key == key));
-        Same { key, way }
+        let Some(bucket) = self.buckets.get(Duplicates::bucket(key)) else {
+            return Same { key, ..Same::NOTHING };
+        };
+        let [a, b, c, d] = bucket.keys.map(|own| usize::from(own == key));
+        let is_known = a | b | c | d != 0;
+        let way = if is_known { b + 2 * c + 3 * d } else { quietest(&bucket.newest_ns) };
+        Same { key, way, is_known }
     }
 
     /// How many of the same were sent within the window that ends now.
@@ -79,16 +105,20 @@ impl Duplicates {
     /// The same of an order that was looked up.
     #[inline(always)]
     pub(super) fn count_of(&self, same: &Same, now_ns: u64) -> i64 {
-        let (Some(way), Some(bucket)) = (same.way, self.places.get(Duplicates::bucket(same.key)))
-        else {
+        if !same.is_known {
             return 0;
-        };
-        let mut count = 0;
-        for time_ns in bucket[way].times_ns {
-            let is_within = time_ns != 0 && now_ns.saturating_sub(time_ns) < self.window_ns;
-            count += i64::from(is_within);
         }
-        count
+        self.times(Duplicates::bucket(same.key), same.way).fold(0, |count, time_ns| {
+            let is_within = time_ns != 0 && now_ns.saturating_sub(time_ns) < self.window_ns;
+            count + i64::from(is_within)
+        })
+    }
+
+    /// All times of one order, newest first.
+    fn times(&self, bucket: usize, way: usize) -> impl Iterator<Item = u64> {
+        let newest = self.buckets.get(bucket).map(|bucket| bucket.newest_ns[way]);
+        let older = self.older_ns.get(bucket).map(|ways| ways[way]);
+        newest.into_iter().chain(older.into_iter().flatten())
     }
 
     #[inline]
@@ -99,38 +129,40 @@ impl Duplicates {
     /// The same of an order that was looked up.
     #[inline(always)]
     pub(super) fn push_at(&mut self, same: &Same, now_ns: u64) {
-        let key = same.key;
-        let Some(bucket) = self.places.get_mut(Duplicates::bucket(key)) else { return };
-        let index = same.way.unwrap_or_else(|| {
-            let quiet = |(_, place): &(usize, &Place)| place.times_ns[0];
-            bucket.iter().enumerate().min_by_key(quiet).map_or(0, |(index, _)| index)
-        });
-        let place = &mut bucket[index];
-        if place.key != key {
-            *place = Place { key, ..EMPTY };
+        let place = Duplicates::bucket(same.key);
+        let (Some(bucket), Some(older)) =
+            (self.buckets.get_mut(place), self.older_ns.get_mut(place))
+        else {
+            return;
+        };
+        let way = same.way % WAYS;
+        if same.is_known {
+            older[way].copy_within(..TIME_COUNT - 2, 1);
+            older[way][0] = bucket.newest_ns[way];
+        } else {
+            bucket.keys[way] = same.key;
+            older[way] = NEVER;
         }
-        place.times_ns.copy_within(..TIME_COUNT - 1, 1);
-        place.times_ns[0] = now_ns.max(1);
+        bucket.newest_ns[way] = now_ns.max(1);
     }
 
     /// `hash` as it is when the control is off.
     pub(super) fn mix_into(&self, hash: u64) -> u64 {
-        self.places
-            .iter()
-            .flatten()
-            .filter(|place| place.key != 0)
-            .fold(hash, |hash, place| mix(mix(hash, place.key), place.times_ns[0]))
+        let places = self.buckets.iter().flat_map(|own| own.keys.iter().zip(&own.newest_ns));
+        places
+            .filter(|(key, _)| **key != 0)
+            .fold(hash, |hash, (key, newest_ns)| mix(mix(hash, *key), *newest_ns))
     }
 }
 
 impl State for Duplicates {
     fn save(&self, out: &mut Saver) {
-        out.count(self.places.len());
-        for place in self.places.iter().flatten() {
-            out.u64(place.key);
-            if place.key != 0 {
-                for time_ns in place.times_ns {
-                    out.u64(time_ns);
+        out.count(self.buckets.len());
+        for (place, bucket) in self.buckets.iter().enumerate() {
+            for (way, key) in bucket.keys.iter().enumerate() {
+                out.u64(*key);
+                if *key != 0 {
+                    self.times(place, way).for_each(|time_ns| out.u64(time_ns));
                 }
             }
         }
@@ -138,17 +170,23 @@ impl State for Duplicates {
 
     /// What was saved while the control was on is read past when it is off now.
     fn load(&mut self, from: &mut Loader<'_>) -> Result<(), LoadError> {
-        self.places.fill([EMPTY; WAYS]);
-        for bucket in 0..from.count(BUCKET_COUNT)? {
+        self.buckets.fill(EMPTY);
+        self.older_ns.fill([NEVER; WAYS]);
+        for place in 0..from.count(BUCKET_COUNT)? {
             for way in 0..WAYS {
-                let mut place = Place { key: from.u64()?, ..EMPTY };
-                if place.key != 0 {
-                    for time_ns in &mut place.times_ns {
+                let key = from.u64()?;
+                let (mut newest_ns, mut older_ns) = (0, NEVER);
+                if key != 0 {
+                    newest_ns = from.u64()?;
+                    for time_ns in &mut older_ns {
                         *time_ns = from.u64()?;
                     }
                 }
-                if let Some(kept) = self.places.get_mut(bucket) {
-                    kept[way] = place;
+                if let (Some(bucket), Some(older)) =
+                    (self.buckets.get_mut(place), self.older_ns.get_mut(place))
+                {
+                    (bucket.keys[way], bucket.newest_ns[way]) = (key, newest_ns);
+                    older[way] = older_ns;
                 }
             }
         }

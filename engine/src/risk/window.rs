@@ -76,14 +76,12 @@ impl Window {
 
     /// Takes a mid in and returns the span of the window, this mid included.
     #[inline]
-    pub(super) fn see(&mut self, time_ns: u64, mid_twice: i128) -> Span {
+    pub(super) fn see(&mut self, time_ns: u64, mid_twice: i64) -> Span {
         if self.newest_until_ns <= time_ns {
             self.roll(time_ns);
         }
         let newest = &mut self.pieces[Window::place(self.newest)];
-        if let Ok(mid_twice) = i64::try_from(mid_twice) {
-            *newest = newest.with(Span { low_twice: mid_twice, high_twice: mid_twice });
-        }
+        *newest = newest.with(Span { low_twice: mid_twice, high_twice: mid_twice });
         self.older.with(*newest)
     }
 

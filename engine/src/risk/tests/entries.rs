@@ -1,4 +1,4 @@
-//! One entry of the exposure sheet: marks, what is near, what an order can add, and how far worths drift.
+//! One entry of the exposure sheet: marks, what is near, and how far worths drift.
 
 use proptest::prelude::*;
 
@@ -128,34 +128,6 @@ fn the_mark_is_the_mid_else_the_last_trade_else_nothing() {
 }
 
 #[test]
-fn an_order_adds_at_most_its_worth_at_the_mark_or_at_its_price() {
-    for side in [Side::Buy, Side::Sell] {
-        let mut entry = entry();
-        entry.see(2_001);
-        let with_margin = |most: i128| Some(most + (most >> 8));
-        // Ten at 1,000.5, or at the price of the order.
-        let at_mark = 10_005 * UNIT;
-        entry.reserve(side, reservation(0, 0), reservation(1, UNIT));
-        assert_eq!(entry.most(side, 10, at_mark - 1), with_margin(at_mark + 2));
-        assert_eq!(entry.most(side, 10, at_mark + 1), with_margin(at_mark + 3));
-        // A position on the other side covers what works: it may count as a whole.
-        entry.set_position(-i128::from(side.sign()));
-        assert_eq!(entry.most(side, 10, at_mark), with_margin(at_mark + 2 + UNIT));
-        entry.set_position(-i128::from(side.sign()) * 2);
-        assert_eq!(entry.most(side, 10, at_mark), with_margin(at_mark + 2 + UNIT));
-        entry.set_position(i128::from(side.sign()));
-        assert_eq!(entry.most(side, 10, at_mark), with_margin(at_mark + 2));
-        assert_eq!(entry.most(side, i64::MAX, at_mark), None);
-    }
-    // Half a unit of the finest money is rounded up.
-    let mut instrument = table().get(0).unwrap().clone();
-    (instrument.price_scale, instrument.quantity_scale) = (6, 6);
-    let mut entry = Entry::new(&instrument);
-    entry.see(3);
-    assert_eq!(entry.most(Side::Buy, 1, 0), Some(4));
-}
-
-#[test]
 fn drift_is_a_256th_and_all_rounding() {
     assert_eq!(drift(0), 4_096);
     assert_eq!(drift(255), 4_096);
@@ -191,7 +163,6 @@ proptest! {
         orders in proptest::collection::vec((any::<bool>(), 1_i64..500, 1_i64..4_000_000), 0..6),
         anchor_twice in 1_024_i64..4_000_000,
         parts in (-100_i64..=100, -100_i64..=100),
-        added in (any::<bool>(), 1_i64..500, 1_i64..4_000_000),
     ) {
         let mut entry = entry();
         entry.set_position(i128::from(position));
@@ -215,16 +186,6 @@ proptest! {
         }
         let moved = after.value().unwrap() - before.value().unwrap();
         prop_assert!(moved.abs() <= bound, "{moved} {bound}");
-        // What an order can add was worked out at the first mark; it adds no more at the second.
-        let (sell, quantity, price) = added;
-        let side = if sell { Side::Sell } else { Side::Buy };
-        entry.value_near(marks[0]);
-        let notional = entry.order_notional(price, quantity);
-        let most = entry.most(side, quantity, notional).unwrap();
-        entry.reserve_new(side, quantity, notional);
-        entry.value_near(marks[1]);
-        let added = entry.worth_now().sides[side.index()].0 - after.sides[side.index()].0;
-        prop_assert!(0 <= added && added <= most, "{added} {most}");
     }
 }
 

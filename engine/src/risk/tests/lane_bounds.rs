@@ -3,7 +3,9 @@
 
 use crate::event::{Event, Kind, OrderState, OrderTerms, Side, flags};
 use crate::market::Top;
+use crate::money::Money;
 use crate::risk::exposure::Entry;
+use crate::risk::lane;
 use crate::risk::multiple::Multiple;
 use crate::risk::{Hours, LimitKey, Limits, Rule};
 
@@ -55,19 +57,15 @@ fn entry(desk: &Desk) -> &Entry {
     desk.gate.sheet.get(0).unwrap()
 }
 
-/// Notional of the order.
-fn notional(desk: &Desk, side: Side) -> i128 {
-    entry(desk).order_notional(order(side).price, QUANTITY)
+/// Price times quantity of the order.
+fn product(side: Side) -> i64 {
+    order(side).price * QUANTITY
 }
 
-/// The most that the order can add.
-fn most(desk: &Desk, side: Side) -> i128 {
-    entry(desk).most(side, QUANTITY, notional(desk, side)).unwrap()
-}
-
-fn row_most(desk: &Desk, side: Side) -> i128 {
-    let row = desk.gate.rows[0].sheet.get(0).unwrap();
-    row.most(side, QUANTITY, notional(desk, side)).unwrap()
+/// The most that the order can add, in units of room.
+fn most(desk: &Desk, side: Side) -> i64 {
+    let entry = entry(desk);
+    lane::most(entry.unit(), entry.mark_twice, QUANTITY, product(side)).unwrap()
 }
 
 const SIDES: [Side; 2] = [Side::Buy, Side::Sell];
@@ -79,36 +77,36 @@ fn form_and_size_are_compared_at_their_bounds() {
         check(
             "size",
             good,
-            &|desk| desk.gate.lanes.instruments[0].quantity_max = QUANTITY,
+            &|desk| desk.gate.lanes.instruments[0].fixed.quantity_max = QUANTITY,
             &|desk| {
-                desk.gate.lanes.instruments[0].quantity_max = QUANTITY - 1;
+                desk.gate.lanes.instruments[0].fixed.quantity_max = QUANTITY - 1;
             },
         );
         check(
             "largest notional",
             good,
-            &|desk| desk.gate.lanes.instruments[0].notional_max = notional(desk, side),
-            &|desk| desk.gate.lanes.instruments[0].notional_max = notional(desk, side) - 1,
+            &|desk| desk.gate.lanes.instruments[0].fixed.products[1] = product(side),
+            &|desk| desk.gate.lanes.instruments[0].fixed.products[1] = product(side) - 1,
         );
         check(
             "least notional",
             good,
-            &|desk| desk.gate.lanes.instruments[0].notional_min = notional(desk, side),
-            &|desk| desk.gate.lanes.instruments[0].notional_min = notional(desk, side) + 1,
+            &|desk| desk.gate.lanes.instruments[0].fixed.products[0] = product(side),
+            &|desk| desk.gate.lanes.instruments[0].fixed.products[0] = product(side) + 1,
         );
         let price = good.price;
         check(
             "tick",
             good,
-            &|desk| desk.gate.lanes.instruments[0].tick = Multiple::new(price),
-            &|desk| desk.gate.lanes.instruments[0].tick = Multiple::new(price - 1),
+            &|desk| desk.gate.lanes.instruments[0].fixed.tick = Multiple::new(price),
+            &|desk| desk.gate.lanes.instruments[0].fixed.tick = Multiple::new(price - 1),
         );
         check(
             "lot",
             good,
-            &|desk| desk.gate.lanes.instruments[0].lot = Multiple::new(5),
+            &|desk| desk.gate.lanes.instruments[0].fixed.lot = Multiple::new(5),
             &|desk| {
-                desk.gate.lanes.instruments[0].lot = Multiple::new(4);
+                desk.gate.lanes.instruments[0].fixed.lot = Multiple::new(4);
             },
         );
     }
@@ -152,35 +150,42 @@ fn room_is_compared_at_its_bounds() {
         check(
             "room over all instruments",
             good,
-            &|desk| desk.gate.lanes.gross.worth = most(desk, side),
-            &|desk| desk.gate.lanes.gross.worth = most(desk, side) - 1,
+            &|desk| desk.gate.lanes.account.worth = most(desk, side),
+            &|desk| desk.gate.lanes.account.worth = most(desk, side) - 1,
         );
         check(
             "room of the strategy in the instrument",
             good,
-            &|desk| desk.gate.lanes.rows[0].worth[index] = row_most(desk, side),
-            &|desk| desk.gate.lanes.rows[0].worth[index] = row_most(desk, side) - 1,
+            &|desk| desk.gate.lanes.pairs[0].worth[index] = most(desk, side),
+            &|desk| desk.gate.lanes.pairs[0].worth[index] = most(desk, side) - 1,
         );
         check(
             "room of the strategy",
             good,
-            &|desk| desk.gate.lanes.rows_gross[0].worth = row_most(desk, side),
-            &|desk| desk.gate.lanes.rows_gross[0].worth = row_most(desk, side) - 1,
+            &|desk| desk.gate.lanes.rows[0].worth = most(desk, side),
+            &|desk| desk.gate.lanes.rows[0].worth = most(desk, side) - 1,
+        );
+        check(
+            "quantity of the strategy",
+            good,
+            &|desk| desk.gate.lanes.pairs[0].quantity[index] = QUANTITY,
+            &|desk| desk.gate.lanes.pairs[0].quantity[index] = QUANTITY - 1,
         );
         // The other side's room is another one.
         let other = side.opposite().index();
         let without_other = |desk: &mut Desk| {
             desk.gate.lanes.instruments[0].quantity_room[other] = 0;
             desk.gate.lanes.instruments[0].worth_room[other] = 0;
-            desk.gate.lanes.rows[0].worth[other] = 0;
+            desk.gate.lanes.pairs[0].worth[other] = 0;
+            desk.gate.lanes.pairs[0].quantity[other] = 0;
         };
         assert!(passes(&limits(true), good, &without_other));
     }
     for close in [
-        |desk: &mut Desk| desk.gate.lanes.gross.opened -= 1,
+        |desk: &mut Desk| desk.gate.lanes.account.opened -= 1,
         |desk: &mut Desk| desk.gate.lanes.instruments[0].opened -= 1,
         |desk: &mut Desk| desk.gate.lanes.rows[0].opened -= 1,
-        |desk: &mut Desk| desk.gate.lanes.rows_gross[0].opened -= 1,
+        |desk: &mut Desk| desk.gate.lanes.pairs[0].opened -= 1,
     ] {
         assert!(!passes(&limits(true), order(Side::Buy), &close));
     }
@@ -192,9 +197,9 @@ fn an_order_takes_out_of_every_room_what_it_can_add() {
         let mut desk = open(&limits(true));
         let (index, other) = (side.index(), side.opposite().index());
         let before = desk.gate.lanes.instruments[0].clone();
-        let gross = desk.gate.lanes.gross.worth;
-        let (row, row_gross) = (desk.gate.lanes.rows[0].worth, desk.gate.lanes.rows_gross[0].worth);
-        let (most, row_most) = (most(&desk, side), row_most(&desk, side));
+        let (account, row) = (desk.gate.lanes.account.worth, desk.gate.lanes.rows[0].worth);
+        let pair = desk.gate.lanes.pairs[0];
+        let most = most(&desk, side);
         let count = desk.gate.lanes.passed_count;
         desk.judge(order(side));
         assert_eq!(desk.gate.lanes.passed_count, count + 1);
@@ -203,10 +208,13 @@ fn an_order_takes_out_of_every_room_what_it_can_add() {
         assert_eq!(after.worth_room[index], before.worth_room[index] - most);
         assert_eq!(after.quantity_room[other], before.quantity_room[other]);
         assert_eq!(after.worth_room[other], before.worth_room[other]);
-        assert_eq!(desk.gate.lanes.gross.worth, gross - most);
-        assert_eq!(desk.gate.lanes.rows[0].worth[index], row[index] - row_most);
-        assert_eq!(desk.gate.lanes.rows[0].worth[other], row[other]);
-        assert_eq!(desk.gate.lanes.rows_gross[0].worth, row_gross - row_most);
+        assert_eq!(desk.gate.lanes.account.worth, account - most);
+        assert_eq!(desk.gate.lanes.rows[0].worth, row - most);
+        let taken = desk.gate.lanes.pairs[0];
+        assert_eq!(taken.quantity[index], pair.quantity[index] - QUANTITY);
+        assert_eq!(taken.worth[index], pair.worth[index] - most);
+        assert_eq!(taken.quantity[other], pair.quantity[other]);
+        assert_eq!(taken.worth[other], pair.worth[other]);
     }
 }
 
@@ -218,53 +226,45 @@ fn market(desk: &mut Desk, bid_price: i64, ask_price: i64) {
 }
 
 #[test]
-fn prices_are_compared_with_every_reference_at_its_bound() {
+fn bands_are_compared_at_both_ends() {
     for side in SIDES {
-        let sign = side.sign();
-        let at = |price: i64| intent(0, side, QUANTITY, price);
-        let none = |_: &mut Desk| {};
-        // 60 and 40 in 1e-4 of 100,000, and 30 of the window.
-        let mut limits = limits(true);
-        limits.controls.self_match = false;
-        assert!(passes(&limits, at(PRICE - sign * 600), &none));
-        assert!(!passes(&limits, at(PRICE - sign * 601), &none));
-        let wide = |desk: &mut Desk| desk.gate.lanes.instruments[0].window_bps = 10_000;
-        assert!(passes(&limits, at(PRICE + sign * 400), &wide));
-        assert!(!passes(&limits, at(PRICE + sign * 401), &wide));
-        assert!(passes(&limits, at(PRICE), &wide));
-        let collar = |desk: &mut Desk| desk.gate.lanes.instruments[0].collar_bps = 10_000;
-        assert!(passes(&limits, at(PRICE + sign * 300), &collar));
-        let both = |desk: &mut Desk| {
-            desk.gate.lanes.instruments[0].collar_bps = 10_000;
-            market(desk, PRICE - 31, PRICE - 29);
-        };
-        // The window knows of mids from 99,970 to 100,000.
-        let edge = if side == Side::Buy { PRICE + 300 } else { PRICE - 30 - 299 };
-        assert!(passes(&limits, at(edge), &both));
-        assert!(!passes(&limits, at(edge + sign), &both));
-        let trade = |price: i64| {
+        let (good, index) = (order(side), side.index());
+        let price = good.price;
+        let prices = |range: [i64; 2]| {
             move |desk: &mut Desk| {
-                desk.market.get_mut(0).unwrap().trade_price = price;
-                desk.gate.lanes.instruments[0].trade_bps = 10;
+                desk.gate.lanes.instruments[0].fixed.band.prices[index] = range;
+                desk.gate.lanes.instruments[0].fixed.band.prices[1 - index] = [1, 0];
             }
         };
-        // Ten in 1e-4 of the last trade, on the aggressive side only.
-        let last = PRICE - sign * OFF - sign * 100;
-        assert!(passes(&limits, order(side), &trade(last + sign)));
-        assert!(!passes(&limits, order(side), &trade(last - sign * 2)));
-        assert!(passes(&limits, order(side), &trade(PRICE + sign * 5_000)));
-        assert!(passes(&limits, order(side), &trade(0)), "no trade yet");
-        assert!(!passes(&limits, order(side), &trade(i64::MAX / 40_000 + 1)));
+        check("from", good, &prices([price, i64::MAX]), &prices([price + 1, i64::MAX]));
+        check("to", good, &prices([0, price]), &prices([0, price - 1]));
+        let trades = |range: [i64; 2]| {
+            move |desk: &mut Desk| {
+                desk.market.get_mut(0).unwrap().trade_price = 7;
+                desk.gate.lanes.instruments[0].fixed.band.trades[index] = range;
+                desk.gate.lanes.instruments[0].fixed.band.trades[1 - index] = [1, 0];
+            }
+        };
+        check("trade from", good, &trades([7, 9]), &trades([8, 9]));
+        check("trade to", good, &trades([5, 7]), &trades([5, 6]));
+        let before_any = |desk: &mut Desk| {
+            trades([5, 6])(desk);
+            desk.market.get_mut(0).unwrap().trade_price = 0;
+        };
+        assert!(passes(&limits(true), good, &before_any));
     }
 }
 
 #[test]
 fn the_market_is_looked_at_in_its_bounds() {
     let good = order(Side::Buy);
-    // Three in 1e-4 of 100,000 are 30.
-    check("spread", good, &|desk| market(desk, PRICE - 15, PRICE + 15), &|desk| {
-        market(desk, PRICE - 16, PRICE + 15);
-    });
+    let spread = |spread_max: i64| {
+        move |desk: &mut Desk| {
+            desk.gate.lanes.instruments[0].fixed.band.spread_max = spread_max;
+            market(desk, PRICE - 15, PRICE + 15);
+        }
+    };
+    check("spread", good, &spread(30), &spread(29));
     let age = |age_ns: u64| {
         move |desk: &mut Desk| {
             desk.gate.lanes.instruments[0].open_ns = [0, u64::MAX];
@@ -273,32 +273,47 @@ fn the_market_is_looked_at_in_its_bounds() {
         }
     };
     check("age", good, &age(1_000_000), &age(1_000_001));
-    let jump = |bps: i64| {
+    // Twice the mids of the window are from 199,880 to 200,000 then.
+    let span = |range: [i64; 2]| {
         move |desk: &mut Desk| {
-            desk.gate.lanes.instruments[0].jump_bps = bps;
+            desk.gate.lanes.instruments[0].fixed.band.span = range;
             market(desk, PRICE - 61, PRICE - 59);
         }
     };
-    // From 100,000 to 99,940: 6.004 in 1e-4 of what it is now.
-    check("fall", good, &jump(7), &jump(6));
-    let rise = |bps: i64| {
-        move |desk: &mut Desk| {
-            desk.gate.lanes.instruments[0].jump_bps = bps;
-            market(desk, PRICE + 59, PRICE + 61);
-        }
-    };
-    check("rise", good, &rise(6), &rise(5));
+    check("fall", good, &span([199_880, 200_000]), &span([199_881, 200_000]));
+    check("rise", good, &span([199_880, 200_000]), &span([199_880, 199_999]));
     let empty = |desk: &mut Desk| desk.market.get_mut(0).unwrap().top.bid_quantity = 0;
     assert!(!passes(&limits(true), good, &empty));
     let stale = |desk: &mut Desk| {
         desk.market.get_mut(0).unwrap().state = crate::event::BookState::Stale;
     };
     assert!(!passes(&limits(true), good, &stale));
-    let below_zero = |desk: &mut Desk| {
-        desk.gate.lanes.instruments[0].spread_bps = 10_000;
-        market(desk, 0, 2 * PRICE);
+}
+
+#[test]
+fn a_mark_that_left_its_anchor_is_left_to_the_rules() {
+    // Nothing works and nothing is held in instrument 2: nobody else looks at its mark.
+    let passes = |off: i64| {
+        let mut limits = limits(true);
+        limits.controls.instruments[2].limits = crate::risk::LimitTable::default();
+        let mut desk = desk(&limits);
+        for quantity in [3, 4] {
+            let got = desk.judge(intent(2, Side::Buy, quantity, PRICE - OFF));
+            let index = desk.bind(&got);
+            desk.report(index, OrderState::Cancelled);
+            desk.time_ns += 1_000;
+        }
+        desk.top(2, PRICE + off - 1, PRICE + off + 1);
+        let before = desk.gate.lanes.passed_count;
+        let got = desk.judge(intent(2, Side::Buy, 5, PRICE - OFF));
+        assert_eq!(got.kind, Kind::APPROVED, "{got:?}");
+        desk.gate.lanes.passed_count != before
     };
-    assert!(!passes(&limits(true), good, &below_zero));
+    // A 1,024th of twice 100,000 is 195.
+    for off in [-97, 97] {
+        assert!(passes(off), "{off}");
+        assert!(!passes(off + off.signum()), "{off}");
+    }
 }
 
 #[test]
@@ -317,38 +332,40 @@ fn trading_hours_are_kept_to_the_nanosecond() {
 #[test]
 fn counts_and_rates_are_compared_at_their_bounds() {
     let good = order(Side::Buy);
-    let limit = |key: LimitKey, at: fn(&Desk) -> i64, more: i64| {
+    let open_count = |more: usize| {
         move |desk: &mut Desk| {
-            let value = at(desk) + more;
-            desk.gate.limits.set_value(key, 0, value);
+            desk.gate.lanes.account.open_count_max = desk.gate.orders.count() + more;
         }
     };
-    let open_count = |desk: &Desk| i64::try_from(desk.gate.orders.count()).unwrap();
-    let key = LimitKey::OrdersOpen;
-    check("open orders", good, &limit(key, open_count, 1), &limit(key, open_count, 0));
-    let of_day = |desk: &Desk| desk.gate.daily.order_count;
-    let key = LimitKey::OrdersDaily;
-    check("orders of the day", good, &limit(key, of_day, 1), &limit(key, of_day, 0));
-    let of_row = |desk: &Desk| desk.gate.rows[0].open_count;
-    let key = LimitKey::StrategyOrdersOpen;
-    check("open orders of the strategy", good, &limit(key, of_row, 1), &limit(key, of_row, 0));
-    // Notional of the day in 10^-8: exact, all prices here are whole.
-    let notional_of_day = |desk: &Desk| {
-        let with_it = desk.gate.daily.notional.0 + notional(desk, Side::Buy);
-        crate::money::Money(with_it).to_event()
+    check("open orders", good, &open_count(1), &open_count(0));
+    let of_day = |more: i64| {
+        move |desk: &mut Desk| {
+            desk.gate.lanes.account.order_count_max = desk.gate.daily.order_count + more;
+        }
     };
-    let key = LimitKey::NotionalDaily;
-    check(
-        "notional of the day",
-        good,
-        &limit(key, notional_of_day, 0),
-        &limit(key, notional_of_day, -1),
-    );
-    let of_batch = |desk: &Desk| crate::money::Money(notional(desk, Side::Buy)).to_event();
-    let key = LimitKey::BatchNotional;
-    check("notional of a batch", good, &limit(key, of_batch, 0), &limit(key, of_batch, -1));
+    check("orders of the day", good, &of_day(1), &of_day(0));
+    let of_row = |more: i64| {
+        move |desk: &mut Desk| {
+            desk.gate.lanes.rows[0].open_count_max = desk.gate.rows[0].open_count + more;
+        }
+    };
+    check("open orders of the strategy", good, &of_row(1), &of_row(0));
+    let notional = |desk: &Desk| entry(desk).order_notional(good.price, QUANTITY);
+    let of_day = |less: i128| {
+        move |desk: &mut Desk| {
+            let with_it = desk.gate.daily.notional.0 + notional(desk);
+            desk.gate.lanes.account.notional_max = Money(with_it - less);
+        }
+    };
+    check("notional of the day", good, &of_day(0), &of_day(1));
+    let of_batch = |less: i128| {
+        move |desk: &mut Desk| {
+            desk.gate.lanes.account.batch_notional_max = Money(notional(desk) - less);
+        }
+    };
+    check("notional of a batch", good, &of_batch(0), &of_batch(1));
     let throttled = |desk: &mut Desk, count: i64| {
-        desk.gate.limits.set_value(LimitKey::Duplicate, 0, count);
+        desk.gate.lanes.account.duplicate_count_max = count;
         for _ in 0..2 {
             desk.judge(order(Side::Buy));
         }
@@ -391,10 +408,10 @@ fn every_strategy_has_a_room_of_its_own_in_every_instrument() {
     let desk = open(&limits(true));
     let lanes = &desk.gate.lanes;
     let mut seen: Vec<usize> =
-        (0..2).flat_map(|row| (0..4).map(move |index| lanes.row_index(row, index))).collect();
+        (0..2).flat_map(|row| (0..4).map(move |index| lanes.pair_index(row, index))).collect();
     seen.sort_unstable();
     assert_eq!(seen, [0, 1, 2, 3, 4, 5, 6, 7]);
-    assert_eq!(lanes.rows.len(), 8);
+    assert_eq!(lanes.pairs.len(), 8);
 }
 
 /// Whether a lane that was open for instrument 2 still is after `change`.
@@ -422,7 +439,7 @@ fn an_order_by_the_rules_closes_no_other_lane_unless_a_mark_left_its_anchor() {
     };
     assert!(other_lane_holds(judged), "refused or approved by the rules");
     let approved = |desk: &mut Desk| {
-        desk.gate.lanes.instruments[0].quantity_max = 0;
+        desk.gate.lanes.instruments[0].fixed.quantity_max = 0;
         assert_eq!(desk.judge(order(Side::Buy)).kind, Kind::APPROVED);
     };
     assert!(other_lane_holds(approved), "approved by the rules");
@@ -468,6 +485,91 @@ fn a_lane_ends_below_the_next_threshold_of_usage() {
             + entry.reach(side, 0)
     });
     assert_eq!(room, [199, 199]);
+}
+
+#[test]
+fn an_open_lane_knows_the_limits_and_nothing_older() {
+    let mut desk = open(&limits(true));
+    let check = |desk: &Desk, controls: [i64; 2], monies: [i128; 2], row: i64| {
+        let lanes = &desk.gate.lanes;
+        let account = &lanes.account;
+        assert_eq!([account.order_count_max, account.duplicate_count_max], controls);
+        let known = [account.batch_notional_max, account.notional_max];
+        assert_eq!(known, monies.map(|amount| Money(amount * Money::ONE.0)));
+        assert_eq!(lanes.rows[0].open_count_max, row);
+        assert!(account.is_self_match_refused && account.is_message_limited);
+        assert!(lanes.rows[0].is_rate_limited);
+    };
+    check(&desk, [150, 2], [10_000_000, 900_000_000], 30);
+    let fixed = desk.gate.lanes.instruments[0].fixed;
+    // 8,000,000 of one each; the venue asks for no least notional here.
+    assert_eq!((fixed.products, fixed.quantity_max), ([0, 8_000_000], 1_000));
+    desk.twin = None;
+    for (key, value) in [
+        (LimitKey::OrdersDaily, 140),
+        (LimitKey::Duplicate, 1),
+        (LimitKey::BatchNotional, 5_000_000 * 100_000_000),
+        (LimitKey::NotionalDaily, 800_000_000 * 100_000_000),
+        (LimitKey::StrategyOrdersOpen, 20),
+        (LimitKey::OrderQuantity, 900),
+        (LimitKey::OrderNotional, 7_000_000 * 100_000_000),
+    ] {
+        desk.gate.limits.set_value(key, 0, value);
+    }
+    desk.gate.limits_changed();
+    let before = desk.gate.lanes.passed_count;
+    desk.judge(order(Side::Buy));
+    assert_eq!(desk.gate.lanes.passed_count, before, "changed limits close lanes");
+    check(&desk, [140, 1], [5_000_000, 800_000_000], 20);
+    let fixed = desk.gate.lanes.instruments[0].fixed;
+    assert_eq!((fixed.products, fixed.quantity_max), ([0, 7_000_000], 900));
+    // Without controls.
+    let desk = desk_without_controls();
+    let account = &desk.gate.lanes.account;
+    let counts = [account.order_count_max, account.duplicate_count_max];
+    assert_eq!(counts, [i64::MAX, i64::MAX]);
+    assert_eq!([account.batch_notional_max, account.notional_max], [Money::MAX; 2]);
+    assert!(!account.is_self_match_refused && !account.is_message_limited);
+}
+
+fn desk_without_controls() -> Desk {
+    let mut desk = desk(&limits(false));
+    assert_eq!(desk.judge(order(Side::Buy)).kind, Kind::APPROVED);
+    desk
+}
+
+#[test]
+fn the_least_and_largest_products_are_those_of_the_notionals() {
+    // Instrument 1 has steps of 5 and 10, and a least notional of 20,000.
+    let mut limits = limits(false);
+    limits.instruments[1] = limits.instruments[0].clone();
+    let mut desk = desk(&limits);
+    let got = desk.judge(intent(1, Side::Buy, 10, PRICE - OFF));
+    assert_eq!(got.kind, Kind::APPROVED, "{got:?}");
+    assert_eq!(desk.gate.lanes.instruments[1].fixed.products, [20_000, 8_000_000]);
+}
+
+#[test]
+fn counts_are_quiet_between_the_threshold_left_and_the_next_one() {
+    let mut limits = limits(true);
+    limits.controls.alerts = true;
+    // 60 of the account, 40 within the window: thresholds at halves and three quarters.
+    let account = limits.account.as_mut().unwrap();
+    account.orders_open_max = 60;
+    limits.set_value(LimitKey::StrategyOrdersOpen, 0, 60);
+    let mut desk = open(&limits);
+    let told = |desk: &Desk| desk.gate.lanes.account.quiet;
+    assert_eq!((told(&desk).open_count, told(&desk).rate_count), ([0, 30], [0, 20]));
+    let mut passed = 0;
+    for number in 0..40 {
+        let before = desk.gate.lanes.passed_count;
+        let got = desk.judge(intent(0, Side::Sell, 1 + number % 7, PRICE + OFF + number));
+        assert!([Kind::APPROVED, Kind::ALERT].contains(&got.kind), "{got:?}");
+        passed += u64::from(desk.gate.lanes.passed_count != before);
+        desk.time_ns += 100;
+    }
+    assert!(30 < passed, "{passed}: lanes open again after a threshold");
+    assert_eq!(told(&desk).open_count, [24, 45]);
 }
 
 #[test]
@@ -522,7 +624,7 @@ fn opens(change: impl Fn(&mut Desk)) -> bool {
     let got = desk.judge(Event { quantity: 2, ..closing });
     assert_eq!(got.kind, Kind::APPROVED, "{got:?}");
     let lanes = &desk.gate.lanes;
-    lanes.instruments[0].opened == lanes.opened && lanes.gross.opened == lanes.opened
+    lanes.instruments[0].opened == lanes.opened && lanes.account.opened == lanes.opened
 }
 
 #[test]

@@ -243,11 +243,9 @@ fn a_window_is_part_of_the_digest_with_its_time_and_both_ends() {
         assert!(!seen.contains(&digest), "{mid_twice} at {time_ns}");
         seen.push(digest);
     }
-    // Between both ends it says nothing new, nor beyond 64 bits.
-    for mid_twice in [500, i128::MAX] {
-        window.see(10_100, mid_twice);
-        assert!(seen.contains(&window.mix_into(7)));
-    }
+    // Between both ends it says nothing new.
+    window.see(10_100, 500);
+    assert!(seen.contains(&window.mix_into(7)));
 }
 
 #[test]

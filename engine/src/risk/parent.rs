@@ -280,6 +280,11 @@ impl Parents {
         Some((parent.executed, parent.working, parent.total))
     }
 
+    #[cfg(test)]
+    pub(super) fn set_newest(&mut self, newest: [u64; 2]) {
+        self.newest.copy_from_slice(&newest);
+    }
+
     /// `hash` as it is when no parent was ever declared: older journals hold hashes without it.
     pub(super) fn mix_into(&self, hash: u64) -> u64 {
         if !self.is_used {

@@ -182,3 +182,20 @@ fn what_only_closes_is_no_part_of_a_batch_limit() {
     let closing = Event { flags: closing.flags | flags::REDUCE_ONLY, ..closing };
     assert_eq!(desk.judge(closing).kind, Kind::APPROVED);
 }
+
+#[test]
+fn what_a_day_has_brought_is_part_of_the_digest_where_it_is_limited() {
+    for key in [None, Some(LimitKey::OrdersDaily), Some(LimitKey::NotionalDaily)] {
+        let mut limits = limits();
+        if let Some(key) = key {
+            limits.set_value(key, 0, i64::MAX / 2);
+        }
+        let mut desk = Desk::new(limits);
+        let before = desk.gate.digest();
+        desk.gate.daily.order_count += 1;
+        let counted = desk.gate.digest();
+        desk.gate.daily.notional = Money(1);
+        let summed = desk.gate.digest();
+        assert_eq!([before != counted, counted != summed], [key.is_some(); 2], "{key:?}");
+    }
+}

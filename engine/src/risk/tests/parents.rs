@@ -302,6 +302,45 @@ fn a_gate_without_parents_has_the_digest_of_before_them() {
     assert_ne!(desk.gate.parents.mix_into(7), declared);
 }
 
+#[test]
+fn every_word_of_a_parent_is_part_of_the_digest() {
+    let mut seen = Vec::new();
+    for (instrument, side, is_closed) in [
+        (0, Side::Buy, false),
+        (1, Side::Buy, false),
+        (0, Side::Sell, false),
+        (0, Side::Buy, true),
+        (1, Side::Sell, true),
+    ] {
+        for source in 0..2 {
+            let mut parents = Parents::new(STRATEGY_COUNT, ORDERS_MAX);
+            let declared = Event { source, ..parent(instrument, side, 10, 1) };
+            assert!(parents.declare(&declared).is_ok());
+            if is_closed {
+                assert!(parents.declare(&Event { quantity: 0, ..declared }).is_ok());
+            }
+            // As if both strategies had declared a parent of that number.
+            parents.set_newest([1, 1]);
+            let digest = parents.mix_into(7);
+            assert!(!seen.contains(&digest), "{source} {instrument} {side:?} {is_closed}");
+            seen.push(digest);
+        }
+    }
+}
+
+#[test]
+fn an_order_that_meets_a_child_that_is_over_in_its_slot_is_no_child() {
+    let mut parents = Parents::new(STRATEGY_COUNT, ORDERS_MAX);
+    assert!(parents.declare(&parent(0, Side::Buy, 10, 1)).is_ok());
+    let place = parents.find(&Event { id: 1, ..intent(0, Side::Buy, 1, 1000) }).unwrap();
+    assert_ne!(place, 0);
+    parents.remember(&Order { id: 3, parent: place, ..Order::FREE });
+    let slots = u64::try_from(ORDERS_MAX).unwrap();
+    for (id, wanted) in [(3, place), (3 + slots, 0), (4, 0), (0, 0), (slots, 0)] {
+        assert_eq!(parents.of_ended(id), wanted, "{id}");
+    }
+}
+
 /// A saved gate with one parent, one child that works and one that is over.
 fn saved() -> Vec<u8> {
     let mut desk = Desk::new(limits());

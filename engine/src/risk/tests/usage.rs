@@ -73,6 +73,22 @@ fn a_soft_limit_warns_and_refuses_nothing() {
     assert_eq!(refused.code, Rule::PositionQuantity.code());
 }
 
+#[test]
+fn a_soft_limit_of_its_own_is_open_again_only_below_nine_tenths_of_it() {
+    for (fall, again) in [(54, false), (53, true)] {
+        let mut usage = Usage::new(true, None, 1);
+        let mut ring = Ring::new(64, 0);
+        let cause = Event::new(Kind::CLOCK);
+        usage.set_account(Of::Gross, Bound { limit: 100, soft: 60 });
+        let before = ring.head();
+        for measured in [80, fall, 60] {
+            usage.see(Of::Gross, measured, &mut Emitter::new(&mut ring, &cause));
+        }
+        // 75 and the soft limit at 80, and the soft limit once more if it was open.
+        assert_eq!(ring.head() - before, if again { 3 } else { 2 }, "{fall}");
+    }
+}
+
 /// Position of 100 with a soft limit of 63.
 fn with_own_soft(soft_percent: Option<u8>) -> Limits {
     let mut limits = with_alerts(soft_percent);

@@ -218,3 +218,16 @@ fn an_instrument_behind_the_64th_counts_like_the_first() {
     sheet.refresh(|_| 2);
     assert_eq!((sheet.equity(), sheet.gross_known()), (Money::ZERO, Some(0)));
 }
+
+#[test]
+fn nobody_follows_an_equity_that_is_no_longer_known() {
+    let market = Market::new(4);
+    let mut sheet = Sheet::new(&table());
+    assert_eq!(sheet.equity_near(&market), Some(0));
+    // Of an instrument that no table holds: an order is held back for nothing, a fill breaks the sum.
+    sheet.reserve_new(9, Side::Buy, 1, 1, 1_000);
+    assert_eq!(sheet.equity_near(&market), Some(0));
+    sheet.trade(9, 1_000, 1);
+    assert!(sheet.is_broken);
+    assert_eq!(sheet.equity_near(&market), None);
+}

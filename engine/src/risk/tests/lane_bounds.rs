@@ -573,6 +573,33 @@ fn counts_are_quiet_between_the_threshold_left_and_the_next_one() {
 }
 
 #[test]
+fn a_rate_that_rises_above_a_threshold_or_falls_below_it_is_told_from_a_lane() {
+    let mut limits = limits(true);
+    limits.controls.alerts = true;
+    let mut desk = open(&limits);
+    let pass = |desk: &mut Desk, number: i64| {
+        let before = desk.gate.lanes.passed_count;
+        desk.judge(intent(0, Side::Sell, 1 + number % 7, PRICE + OFF + number));
+        desk.gate.lanes.passed_count != before
+    };
+    let level = |desk: &Desk| desk.gate.usage.account(crate::risk::usage::Of::OrderRate).bounds();
+    desk.time_ns += 5_000;
+    pass(&mut desk, 0);
+    // 40 within the window: half of them are told, and forgotten below 16.
+    assert_eq!(level(&desk), (20, i128::MIN));
+    for number in 1..19 {
+        pass(&mut desk, number);
+        assert_eq!(level(&desk), (20, i128::MIN), "{number}");
+    }
+    assert!(pass(&mut desk, 19), "the 20th, in a lane");
+    assert_eq!(level(&desk), (30, 16));
+    assert!(!pass(&mut desk, 20), "the lane was closed");
+    desk.time_ns += 5_000;
+    assert!(pass(&mut desk, 21), "the only one within the window, in a lane");
+    assert_eq!(level(&desk), (20, i128::MIN));
+}
+
+#[test]
 fn what_closes_for_a_latched_strategy_opens_no_lane_for_it() {
     let mut desk = open(&limits(true));
     desk.gate.rows[0].latch = Some(Rule::RepeatedExecution);

@@ -115,7 +115,7 @@ fn place_of(path: &str) -> Option<String> {
 fn source(path: &str, counts: &Counts, text: &str) -> Source {
     let texts: Vec<String> = text.lines().map(|line| line.trim().to_string()).collect();
     // Tests inside the file stand at its end.
-    let is_tests = |pair: &[String]| pair[0] == "#[cfg(test)]" && pair[1].ends_with('{');
+    let is_tests = |pair: &[String]| pair[0] == "#[cfg(test)]" && pair[1].starts_with("mod ");
     let end = texts.windows(2).position(is_tests).unwrap_or(texts.len());
     let text_of = |line: usize| texts.get(line - 1).cloned().unwrap_or_default();
     let lines = || counts.lines.iter().filter(|(line, _)| **line <= end);
@@ -182,6 +182,13 @@ end_of_record
             .collect();
         assert_eq!(told, ["2 line b();", "1 never false if a {", "3 never true }"]);
         assert!(sources[1].has("b();") && !sources[1].has("c();"));
+    }
+
+    #[test]
+    fn what_stands_behind_a_line_for_tests_only_is_judged() {
+        let text = "if a {\n#[cfg(test)]\nif b {\n}\n}\n";
+        let sources = parse(TOLD, &|_| Ok(text.to_string())).unwrap();
+        assert_eq!(sources[1].lines(), (1, 3));
     }
 
     #[test]

@@ -573,6 +573,32 @@ fn counts_are_quiet_between_the_threshold_left_and_the_next_one() {
 }
 
 #[test]
+fn open_orders_that_ended_are_told_by_the_next_order_in_a_lane() {
+    let mut limits = limits(true);
+    limits.controls.alerts = true;
+    limits.account.as_mut().unwrap().orders_open_max = 60;
+    limits.set_value(LimitKey::StrategyOrdersOpen, 0, 60);
+    let mut desk = open(&limits);
+    let mut bound = Vec::new();
+    for number in 0..33 {
+        let got = desk.judge(intent(0, Side::Sell, 2, PRICE + OFF + number));
+        if got.kind == Kind::APPROVED {
+            bound.push(desk.bind(&got));
+        }
+        desk.time_ns += 100;
+    }
+    assert_eq!(desk.gate.lanes.account.quiet.open_count, [24, 45]);
+    for index in &bound[..16] {
+        desk.report(*index, OrderState::Cancelled);
+    }
+    let before = desk.gate.lanes.passed_count;
+    desk.judge(intent(0, Side::Sell, 9, PRICE + OFF));
+    assert_eq!(desk.gate.lanes.passed_count, before + 1);
+    let bounds = desk.gate.usage.account(crate::risk::usage::Of::OrdersOpen).bounds();
+    assert_eq!(bounds, (30, i128::MIN));
+}
+
+#[test]
 fn a_rate_that_rises_above_a_threshold_or_falls_below_it_is_told_from_a_lane() {
     let mut limits = limits(true);
     limits.controls.alerts = true;

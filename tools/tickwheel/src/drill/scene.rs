@@ -182,6 +182,11 @@ impl Scene {
         }
     }
 
+    /// Questions that [`Scene::open_orders`] asks, one after another.
+    pub(super) fn question_count(&self) -> u64 {
+        u64::try_from(self.instruments.len()).unwrap_or(u64::MAX).max(1)
+    }
+
     /// Orders that are open at the venue. Asked symbol by symbol, which costs the venue a tenth: a drill must not use
     /// up what the engine and its guard are allowed to ask.
     pub(super) fn open_orders(&mut self, clock: &Clock) -> anyhow::Result<usize> {

@@ -198,6 +198,10 @@ pub(super) struct Breakers {
 
 const STRATEGY_FIRST: usize = 1 + VENUE_COUNT_MAX;
 
+/// Most trips that saved state can tell. Every trip is an event of a journal: a million a second reach this after nine
+/// years. Numbers from here on still count up, and fit the signed field of an answer.
+pub(super) const TRIP_COUNT_MAX: u64 = 1 << 48;
+
 impl Breakers {
     pub(super) fn new(strategy_count: usize, instrument_count: usize) -> Breakers {
         let count = STRATEGY_FIRST + strategy_count + 1 + instrument_count;
@@ -285,11 +289,19 @@ impl State for Breakers {
 
     fn load(&mut self, from: &mut Loader<'_>) -> Result<(), LoadError> {
         self.trip_count = from.u64()?;
+        // Counted up by the next trip, which may be a kill: the last number there is would end the engine there.
+        if TRIP_COUNT_MAX < self.trip_count {
+            return Err(from.invalid("number of trips"));
+        }
         if from.count(self.all.len())? != self.all.len() {
             return Err(from.invalid("number of breakers"));
         }
         for breaker in &mut self.all {
             breaker.load(from)?;
+            // A number that comes again would let an approval of the old trip lift the new one.
+            if self.trip_count < breaker.trip {
+                return Err(from.invalid("number of a trip"));
+            }
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! What a restart keeps: everything. A scope that was killed or tripped is so in the next session.
 
 use super::desk::{Desk, S_NS, chunk, table, trigger};
-use crate::control::breaker::Breaker;
+use crate::control::breaker::{Breaker, TRIP_COUNT_MAX};
 use crate::control::positions::{Positions, SHIFT_MAX};
 use crate::control::{Action, Control, ControlConfig, Triggers};
 use crate::event::{BreakerState, CommandCode, KillPhase, OrderState, Scope, Side, TripReason};
@@ -120,6 +120,51 @@ fn cut_and_foreign_bytes_are_refused() {
     let mut wrong = bytes.clone();
     wrong[16] = 9;
     assert!(load(&wrong).is_err());
+}
+
+/// Saved bytes with another count of trips and another number of the first breaker's trip.
+fn with_trips(bytes: &[u8], count: u64, trip: u64) -> Vec<u8> {
+    // Before the number: the count of trips, the count of breakers; state, pause and reason of the first.
+    let at = 8 + 8 + 2 + 1 + 2;
+    let (count, trip) = (count.to_le_bytes(), trip.to_le_bytes());
+    [&count, &bytes[8..at], &trip, &bytes[at + 8..]].concat()
+}
+
+#[test]
+fn numbers_of_trips_that_no_journal_can_have_told_are_refused() {
+    let mut desk = Desk::new(config());
+    desk.command(CommandCode::Trip, Scope::All);
+    let bytes = saved(&desk);
+    assert_eq!(with_trips(&bytes, 1, 1), bytes);
+    let check = |count, trip, what: Option<&str>| {
+        let error = load(&with_trips(&bytes, count, trip)).err();
+        let found = match &error {
+            Some(LoadError::Invalid { what, .. }) => Some(*what),
+            Some(LoadError::Short { .. } | LoadError::Long { .. }) | None => None,
+        };
+        assert_eq!((error.is_some(), found), (what.is_some(), what), "{count} {trip}: {error:?}");
+    };
+    check(0, 0, None);
+    check(TRIP_COUNT_MAX, 1, None);
+    check(TRIP_COUNT_MAX, TRIP_COUNT_MAX, None);
+    for count in [TRIP_COUNT_MAX + 1, i64::MAX.cast_unsigned(), u64::MAX] {
+        check(count, 1, Some("number of trips"));
+    }
+    // The next trip would have the number of an older one.
+    check(0, 1, Some("number of a trip"));
+    check(TRIP_COUNT_MAX - 1, TRIP_COUNT_MAX, Some("number of a trip"));
+}
+
+#[test]
+fn a_kill_after_the_last_number_of_a_saved_trip_is_counted_and_lifted() {
+    let mut desk = Desk::new(config());
+    desk.command(CommandCode::Trip, Scope::All);
+    desk.control = load(&with_trips(&saved(&desk), TRIP_COUNT_MAX, 1)).unwrap();
+    let told = desk.command_of(1, CommandCode::Kill, Scope::All, (0, 1));
+    let number = TRIP_COUNT_MAX + 1;
+    assert_eq!(told[0], format!("all SAFE>KILLED operator #{number}"));
+    desk.command_of(1, CommandCode::Rearm, Scope::All, (number.cast_signed(), 0));
+    assert_eq!(desk.control.state(), BreakerState::Normal);
 }
 
 /// Saved bytes whose last words are others: of the last trip, of the last job, of the jobs.

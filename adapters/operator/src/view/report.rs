@@ -191,6 +191,7 @@ impl View {
             }).count(),
             "positions_flat": left_over.iter().all(|is_dust| *is_dust),
             "positions_left": left_over.len(),
+            "positions_dust": left_over.iter().filter(|is_dust| **is_dust).count(),
             "elapsed_us": kill.map_or(0, |kill| kill.elapsed_ns / 1_000),
         })
     }

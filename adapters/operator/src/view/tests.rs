@@ -2,7 +2,10 @@
 
 use engine::event::order::OrderState;
 use engine::event::{CommandCode, session};
+use engine::instrument::{Instrument, InstrumentTable};
+use engine::money::Money;
 use engine::risk::{LimitKey, SoftLimits};
+use engine::stats::{Identity, InstrumentValues, Snapshot, StatsReader, StatsWriter};
 use serde_json::{Value, json};
 
 use super::*;
@@ -141,6 +144,61 @@ fn flat_is_what_the_venue_would_not_trade_any_more() {
     assert!(flat(&view, Scope::Instrument(0)) && !flat(&view, Scope::Instrument(1)));
     assert!(flat(&view, Scope::Strategy(1)) && !flat(&view, Scope::Strategy(0)));
     assert!(!flat(&view, Scope::Venue(2)) && flat(&view, Scope::Venue(1)));
+}
+
+/// Lots of 0.0001, orders of at least 5.
+fn view_of_lots() -> View {
+    let mut view = view();
+    let lots = view.names.instruments.iter().map(|(_, instrument)| Instrument {
+        lot: 10,
+        notional_min: Money(5 * Money::ONE.0),
+        ..instrument.clone()
+    });
+    view.names.instruments = InstrumentTable::new(lots.collect()).unwrap();
+    view
+}
+
+/// Stats that tell a book of the second instrument, and nothing of the first.
+fn stats_at(bid_price: i64, ask_price: i64) -> Snapshot {
+    let dir = tempfile::tempdir().unwrap();
+    let identity = Identity {
+        instance: "test",
+        engine_version: "0",
+        commit: "0",
+        mode: "paper",
+        journal_dir: "journal",
+    };
+    let writer = StatsWriter::create(&dir.path().join("stats.tws"), &identity, 1).unwrap();
+    assert!(writer.name_instrument(1, "ETHUSDT", "binance-spot", 2, 5));
+    let (bid_quantity, ask_quantity) = (1, 1);
+    let values =
+        InstrumentValues { bid_price, bid_quantity, ask_price, ask_quantity, ..Default::default() };
+    writer.update_instrument(1, &values);
+    StatsReader::open(writer.path()).unwrap().snapshot().unwrap()
+}
+
+#[test]
+fn what_the_venue_does_not_trade_is_told_apart() {
+    // At a mid of 2,500 the smallest order, 5, is 0.002.
+    let stats = stats_at(249_900, 250_100);
+    let check = |quantities: &[(u16, u16, i64)], (flat, left, dust): (bool, u64, u64)| {
+        let mut view = view_of_lots();
+        for (source, instrument, quantity) in quantities {
+            view.apply(&position(*source, *instrument, *quantity));
+        }
+        let report = view.kill_report_json(Scope::All, Some(&stats));
+        let found =
+            ["positions_flat", "positions_left", "positions_dust"].map(|key| report[key].clone());
+        assert_eq!(found, [json!(flat), json!(left), json!(dust)], "{quantities:?}");
+    };
+    check(&[], (true, 0, 0));
+    // Without a price a lot is what counts.
+    check(&[(0, 0, 9)], (true, 1, 1));
+    check(&[(0, 0, -9), (1, 0, 10)], (false, 2, 1));
+    check(&[(0, 1, 199)], (true, 1, 1));
+    check(&[(0, 1, -199)], (true, 1, 1));
+    check(&[(0, 1, 200)], (false, 1, 0));
+    check(&[(0, 0, 9), (0, 1, 199), (1, 1, 200)], (false, 3, 2));
 }
 
 #[test]

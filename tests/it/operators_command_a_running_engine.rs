@@ -373,6 +373,57 @@ fn the_kill_flag_works_without_the_socket() {
     assert!(told, "{shown}");
 }
 
+/// The engine that starts where nobody has configured anything: the paper profile.
+fn start_unconfigured(place: &Place) -> Running {
+    let mut command = command(&["run", "--json", "--data-dir"]);
+    let mut running = Running::start(command.arg(&place.data));
+    let answers = || ctl(place, &["status", "--json"]).code == Some(0);
+    assert!(running.wait_for(WAIT_NS_MAX, answers), "it answers");
+    running
+}
+
+#[test]
+fn a_kill_by_signal_is_told_as_such_and_stays_over_a_restart() {
+    let place = Place::new(406, |_| {});
+    let mut running = start_unconfigured(&place);
+    let mut picture = Value::Null;
+    let works = running.wait_for(WAIT_NS_MAX, || {
+        picture = status(&place);
+        picture["open_orders"] != 0
+    });
+    assert!(works, "it has an order: {picture}");
+    running.throw_kill_switch();
+    let is_done = running.wait_for(WAIT_NS_MAX, || {
+        picture = status(&place);
+        picture["state"] == "KILLED" && picture["kill_phase"] == "done"
+    });
+    assert!(is_done, "{picture}");
+    assert_eq!((&picture["reason"], &picture["open_orders"]), (&"signal".into(), &0.into()));
+    let all = &picture["scopes"][0];
+    assert_eq!((&all["by"], &all["why"]), (&"supervisor".into(), &"SIGUSR1".into()), "{picture}");
+    running.interrupt();
+    let ended = running.end().expect(0);
+    assert!(ended.stderr.contains("SIGUSR1: everything is killed"), "{}", ended.stderr);
+
+    // One command, with its words before it in the journal, and as an auditor sees it.
+    let said = commands(&place);
+    let [kill] = &said[..] else { panic!("one command: {said:?}") };
+    assert_eq!((&kill["verb"], &kill["command"]), (&"kill".into(), &0.into()));
+    assert_eq!((&kill["actor"], &kill["reason"]), (&"supervisor".into(), &"SIGUSR1".into()));
+    let shown = place.about(&["audit", "show", "--commands"]).expect(0).json();
+    let records = shown["records"].as_array().unwrap();
+    assert!(records.iter().any(|it| it["said"]["reason"] == "SIGUSR1"), "{shown}");
+    assert_eq!(place.about(&["replay"]).expect(0).json()["first_divergence"], Value::Null);
+
+    // The next engine has no signal, and is killed all the same.
+    let running = start_unconfigured(&place);
+    let after = status(&place);
+    assert_eq!((&after["state"], &after["open_orders"]), (&"KILLED".into(), &0.into()));
+    assert_eq!((&after["trip"], &after["reason"]), (&picture["trip"], &"signal".into()));
+    running.interrupt();
+    running.end().expect(0);
+}
+
 #[test]
 fn shells_get_their_completions() {
     for shell in ["bash", "zsh", "fish"] {

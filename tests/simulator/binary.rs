@@ -149,6 +149,11 @@ impl Running {
         self.signal(Signal::INT);
     }
 
+    /// Asks an engine to throw its kill switch.
+    pub fn throw_kill_switch(&self) {
+        self.signal(Signal::USR1);
+    }
+
     /// Ends it without asking.
     pub fn kill(&self) {
         self.signal(Signal::KILL);

@@ -92,20 +92,24 @@ pub(crate) fn run(args: &DrillArgs) -> anyhow::Result<ExitCode> {
     let (config, origin) = session::read_config(options.config.as_deref(), &options.profile)?;
     let clock = Clock::new();
     let time_ns = clock.now_ns();
-    let mut scene = Scene::open(&config, &origin, options.seed, &clock)?;
+    let open = |number: u32| -> anyhow::Result<Scene> {
+        let seed = options.seed.wrapping_add(u64::from(number));
+        let mut scene = Scene::open(&config, &origin, seed, &clock)?;
+        if options.keep {
+            eprintln!("scratch directory: {}", scene.keep().display());
+        }
+        Ok(scene)
+    };
+    let mut scene = open(0)?;
     let outcome = match &args.drill {
         Which::Kill(_) => killing::drill(&mut scene, &clock),
-        Which::Guard(GuardOptions { cycles, .. }) => guarding::drill(&mut scene, *cycles, &clock),
+        Which::Guard(GuardOptions { cycles, .. }) => guarding::drill(scene, &open, *cycles, &clock),
     };
     // A drill that could not be finished is one that was not passed.
     let findings = outcome.unwrap_or_else(|error| Findings {
         figures: json!({}),
         failures: vec![crate::chain(&error)],
     });
-    if options.keep {
-        eprintln!("scratch directory: {}", scene.keep().display());
-    }
-    drop(scene);
     let drill = Drill {
         kind: kind.to_string(),
         build: Build::this()?,

@@ -17,9 +17,9 @@ const ACT_NS_MAX: u64 = 500_000_000;
 const RECORD_WAIT_NS_MAX: u64 = 60_000_000_000;
 /// Pause between two looks at what it wrote.
 const PAUSE: Duration = Duration::from_millis(20);
-/// Deaths at one venue. Each costs it what it allows in a minute some more: the looks of the guard alone 560 of 6,000. A
-/// release build kills one every four seconds; at the sixth (measured) the engine was not allowed any order, at the
-/// ninth the drill was refused.
+/// Deaths at one venue. Each takes its share of what that allows in a minute: the looks of the guard alone 560 of 6,000.
+/// A release build kills one every four seconds; the sixth engine got no order to the venue any more, and the ninth
+/// death was refused with 429 (measured).
 const VENUE_DEATHS_MAX: u32 = 4;
 /// Orders that must be open at each death.
 const ORDERS_MIN: u64 = 2;

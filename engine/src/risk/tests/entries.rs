@@ -212,6 +212,12 @@ fn an_instrument_behind_the_64th_counts_like_the_first() {
     }
     sheet.refresh(|index| 2 * i64::from(index) + 2);
     assert_eq!(sheet.equity(), Money((1 + 64 + 65 + 70) * UNIT));
+    // The same where marks are followed: all of them, and the one that was written.
+    sheet.anchor();
+    let mut market = Market::new(70);
+    assert_eq!(sheet.equity_near(&market), Some(sheet.equity().0));
+    market.get_mut(69).unwrap().trade_price = 71;
+    assert_eq!(sheet.equity_near(&market), None, "from 70 to 71 is far");
     for index in [0, 63, 64, 69] {
         sheet.get_mut(index).unwrap().set_position(0);
     }

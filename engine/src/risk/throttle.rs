@@ -62,7 +62,7 @@ pub(super) fn key_of(event: &Event) -> u64 {
 
 /// The first of those that were quiet longest. Nobody can foretell which: it must not be a jump.
 #[inline(always)]
-fn quietest(newest_ns: &[u64; WAYS]) -> usize {
+pub(super) fn quietest(newest_ns: &[u64; WAYS]) -> usize {
     let [a, b, c, d] = *newest_ns;
     let (low, high) = (usize::from(b < a), usize::from(d < c));
     let is_high = usize::from(c.min(d) < a.min(b));

@@ -1,5 +1,7 @@
 //! The view as JSON: what `status`, `flags` and the end of a kill show.
 
+use std::collections::BTreeMap;
+
 use engine::event::{BreakerState, Scope, TripReason};
 use engine::instrument::{Instrument, Venue};
 use engine::money::{Money, format_scaled, write_scaled};
@@ -196,18 +198,23 @@ impl View {
         })
     }
 
-    /// Positions of a scope: whether each is dust, less than a lot or less than the venue trades.
+    /// Positions of a scope: whether each is dust, less than a lot or less than the venue trades. At a venue strategies
+    /// that hold against each other hold nothing: only of a single strategy its own rows count.
     fn left_over(&self, scope: Scope, stats: Option<&Snapshot>) -> Vec<bool> {
-        let of_scope = self
-            .positions
-            .iter()
-            .filter(|((source, index), _)| self.covers(scope, *source, *index));
-        let is_dust = of_scope.map(|((_, index), quantity)| {
-            let Some(instrument) = self.names.instruments.get(*index) else { return false };
+        let mut nets: BTreeMap<u16, i128> = BTreeMap::new();
+        for ((source, index), quantity) in &self.positions {
+            if self.covers(scope, *source, *index) {
+                *nets.entry(*index).or_default() += i128::from(*quantity);
+            }
+        }
+        let left = nets.into_iter().filter(|(_, net)| *net != 0);
+        let is_dust = left.map(|(index, net)| {
+            let Some(instrument) = self.names.instruments.get(index) else { return false };
+            let quantity = i64::try_from(net.unsigned_abs()).unwrap_or(i64::MAX);
             let is_cheap = self
-                .mark_twice(*index, stats)
-                .is_some_and(|mark| worth(instrument, mark, *quantity) < instrument.notional_min);
-            quantity.saturating_abs() < instrument.lot || is_cheap
+                .mark_twice(index, stats)
+                .is_some_and(|mark| worth(instrument, mark, quantity) < instrument.notional_min);
+            quantity < instrument.lot || is_cheap
         });
         is_dust.collect()
     }

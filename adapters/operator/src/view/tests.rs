@@ -194,11 +194,23 @@ fn what_the_venue_does_not_trade_is_told_apart() {
     check(&[], (true, 0, 0));
     // Without a price a lot is what counts.
     check(&[(0, 0, 9)], (true, 1, 1));
-    check(&[(0, 0, -9), (1, 0, 10)], (false, 2, 1));
+    // Two strategies that hold against each other: what is left between them.
+    check(&[(0, 0, -9), (1, 0, 10)], (true, 1, 1));
+    check(&[(0, 0, -9), (1, 0, 19)], (false, 1, 0));
+    check(&[(0, 0, -10), (1, 0, 10)], (true, 0, 0));
+    check(&[(0, 0, 9), (1, 0, 1)], (false, 1, 0));
+    check(&[(0, 0, i64::MAX), (1, 0, i64::MAX)], (false, 1, 0));
     check(&[(0, 1, 199)], (true, 1, 1));
     check(&[(0, 1, -199)], (true, 1, 1));
     check(&[(0, 1, 200)], (false, 1, 0));
-    check(&[(0, 0, 9), (0, 1, 199), (1, 1, 200)], (false, 3, 2));
+    check(&[(0, 0, 9), (0, 1, 199), (1, 1, 200)], (false, 2, 1));
+    // A strategy alone still has what it has.
+    let mut view = view_of_lots();
+    view.apply(&position(0, 0, -10));
+    view.apply(&position(1, 0, 10));
+    for scope in [Scope::Strategy(0), Scope::Strategy(1)] {
+        assert_eq!(view.kill_report_json(scope, None)["positions_flat"], false);
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::money::Money;
 use crate::risk::exposure::{Entry, Reservation, drift, mark_twice, mid_twice};
 use crate::risk::judge::clamped;
 use crate::risk::sheet::Sheet;
+use crate::state::{Loader, Saver, State};
 
 use super::desk::table;
 
@@ -236,4 +237,47 @@ fn nobody_follows_an_equity_that_is_no_longer_known() {
     sheet.trade(9, 1_000, 1);
     assert!(sheet.is_broken);
     assert_eq!(sheet.equity_near(&market), None);
+}
+
+#[test]
+fn a_saved_position_is_taken_up_to_the_largest_that_there_is() {
+    let load = |position: i128| {
+        let mut saver = Saver::new();
+        saver.bool(false);
+        saver.i128(0);
+        saver.count(4);
+        for index in 0..4 {
+            saver.i128(if index == 2 { position } else { 0 });
+            saver.i128(0);
+            saver.i128(0);
+        }
+        let bytes = saver.into_bytes();
+        Sheet::new(&table()).load(&mut Loader::new(&bytes)).is_ok()
+    };
+    let most = 1_i128 << 100;
+    for (position, is_taken) in [(0, true), (most, true), (most + 1, false)] {
+        assert_eq!([load(position), load(-position)], [is_taken; 2], "{position}");
+    }
+}
+
+#[test]
+fn what_works_is_part_of_a_sheet_by_its_side() {
+    let digest = |orders: &[(Side, i64)]| {
+        let mut sheet = Sheet::new(&table());
+        for (side, quantity) in orders {
+            sheet.reserve_new(0, *side, *quantity, 1, 1_000);
+        }
+        sheet.mix_into(7)
+    };
+    let found = [
+        digest(&[]),
+        digest(&[(Side::Buy, 3)]),
+        digest(&[(Side::Sell, 3)]),
+        digest(&[(Side::Buy, 3), (Side::Sell, 3)]),
+        digest(&[(Side::Buy, 3), (Side::Sell, 1)]),
+        digest(&[(Side::Buy, 1), (Side::Sell, 3)]),
+    ];
+    for (index, one) in found.iter().enumerate() {
+        assert!(!found[..index].contains(one), "{index}");
+    }
 }

@@ -12,7 +12,7 @@ use crate::risk::limits::DAY_NS;
 use crate::risk::orders::{Change, Order, Orders};
 use crate::risk::rate::RateWindow;
 use crate::risk::sheet::Sheet;
-use crate::risk::throttle::{Duplicates, key_of};
+use crate::risk::throttle::{Duplicates, key_of, quietest};
 use crate::risk::window::Window;
 use crate::state::{Loader, Saver, State};
 
@@ -361,5 +361,14 @@ fn hours_that_cannot_be_are_named() {
         Hours { holidays: vec![0; 513], ..good },
     ] {
         assert!(bad.check().is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn the_quietest_is_the_first_of_the_least() {
+    for number in 0..256_u64 {
+        let times = [number % 4, number / 4 % 4, number / 16 % 4, number / 64];
+        let wanted = times.iter().position(|time| time == times.iter().min().unwrap());
+        assert_eq!(Some(quietest(&times)), wanted, "{times:?}");
     }
 }

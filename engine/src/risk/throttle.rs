@@ -88,7 +88,7 @@ impl Duplicates {
     #[inline(always)]
     pub(super) fn find(&self, key: u64) -> Same {
         let Some(bucket) = self.buckets.get(Duplicates::bucket(key)) else {
-            return Same { key, ..Same::NOTHING };
+            return Same::NOTHING;
         };
         let [a, b, c, d] = bucket.keys.map(|own| usize::from(own == key));
         let is_known = a | b | c | d != 0;

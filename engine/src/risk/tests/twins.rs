@@ -372,3 +372,19 @@ fn the_quietest_is_the_first_of_the_least() {
         assert_eq!(Some(quietest(&times)), wanted, "{times:?}");
     }
 }
+
+#[test]
+fn eight_of_the_same_order_are_remembered() {
+    let mut duplicates = Duplicates::new(true, 1_000);
+    let key = key_of(&Event::new(Kind::INTENT));
+    for number in 1..=12_u64 {
+        duplicates.push(key, number);
+        let wanted = i64::try_from(number.min(8)).unwrap();
+        assert_eq!(duplicates.count(key, number), wanted, "after {number}");
+    }
+    // The last eight, of 5 to 12, leave one by one.
+    for number in 5..=12 {
+        let left = i64::try_from(12 - number).unwrap();
+        assert_eq!(duplicates.count(key, 1_000 + number), left, "{number}");
+    }
+}

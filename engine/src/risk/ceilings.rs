@@ -296,6 +296,46 @@ mod tests {
     }
 
     #[test]
+    fn these_limits_have_a_ceiling_and_no_others() {
+        let of = |has: &dyn Fn(LimitKey) -> bool| -> Vec<LimitKey> {
+            LimitKey::ALL.iter().copied().filter(|key| has(*key)).collect()
+        };
+        let every = of(&|key| ceiling_of(None, key, 3) != UNLIMITED);
+        let wanted = [
+            LimitKey::OrderNotional,
+            LimitKey::PositionNotional,
+            LimitKey::Collar,
+            LimitKey::Passive,
+            LimitKey::ReferenceAge,
+            LimitKey::OrderRate,
+            LimitKey::LossDaily,
+            LimitKey::Drawdown,
+            LimitKey::GrossNotional,
+            LimitKey::MessageRate,
+            LimitKey::Duplicate,
+            LimitKey::StrategyOrderRate,
+            LimitKey::StrategyExecutions,
+        ];
+        assert_eq!(every, wanted);
+        for set in Ceilings::ALL {
+            // Positions in units are bounded in one of the sets only.
+            let stricter = of(&|key| {
+                key != LimitKey::PositionQuantity
+                    && ceiling_of(Some(set), key, 3) < ceiling_of(None, key, 3)
+            });
+            let wanted = [
+                LimitKey::OrderNotional,
+                LimitKey::PositionNotional,
+                LimitKey::LossDaily,
+                LimitKey::Drawdown,
+                LimitKey::ExposureShare,
+                LimitKey::HoldTime,
+            ];
+            assert_eq!(stricter, wanted);
+        }
+    }
+
+    #[test]
     fn a_position_is_bounded_in_whole_units_of_the_instrument() {
         let mut limits = at(&STARTER);
         limits.set_value(LimitKey::PositionQuantity, 0, 300_001);

@@ -220,3 +220,23 @@ fn a_load_replaces_whatever_was_there() {
     assert_eq!(load(&mut desk.gate, &lived), Ok(()));
     assert!(saved(&desk.gate) == lived);
 }
+
+#[test]
+fn a_saved_order_of_no_instrument_or_of_a_parent_that_is_not_its_own_is_refused() {
+    let load = |change: fn(&mut Order)| {
+        let mut desk = Desk::new(limits());
+        let got = desk.judge(intent(0, Side::Buy, 3, 1000));
+        let index = desk.bind(&got);
+        let place = desk.gate.orders.find(desk.orders[index].id).unwrap();
+        change(desk.gate.orders.get_mut(place));
+        let mut saver = Saver::new();
+        desk.gate.save(&mut saver);
+        let bytes = saver.into_bytes();
+        let mut gate = Gate::new(limits(), table(), STRATEGY_COUNT, ORDERS_MAX);
+        gate.load(&mut Loader::new(&bytes)).is_ok()
+    };
+    assert!(load(|_| {}));
+    assert!(load(|order| order.instrument = 3), "the last of four");
+    assert!(!load(|order| order.instrument = 4));
+    assert!(!load(|order| order.parent = 1), "nobody has declared a parent");
+}

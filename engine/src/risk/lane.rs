@@ -57,16 +57,22 @@ pub(super) struct Fixed {
 }
 
 /// Room of one instrument, over all strategies.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InstrumentRoom {
+    /// Trading hours: open from, and up to.
+    pub(super) open_ns: [u64; 2],
+    /// By side, in quantity units.
+    pub(super) quantity: [i64; 2],
+    /// By side, in units of room.
+    pub(super) worth: [i64; 2],
+}
+
+/// The lane of one instrument.
 #[derive(Clone, Debug)]
 pub(super) struct Lane {
     /// [`Lanes::opened`] of when it was opened.
     pub(super) opened: u64,
-    /// Trading hours: open from, and up to.
-    pub(super) open_ns: [u64; 2],
-    /// By side, in quantity units.
-    pub(super) quantity_room: [i64; 2],
-    /// By side, in units of room.
-    pub(super) worth_room: [i64; 2],
+    pub(super) room: InstrumentRoom,
     pub(super) fixed: Fixed,
 }
 
@@ -169,7 +175,7 @@ impl Lane {
     fn fits(&self, event: &Event, side: Side) -> Option<i64> {
         let (fixed, price, quantity) = (&self.fixed, event.price, event.quantity);
         only_if(holds(fixed.band.prices[side.index()], price))?;
-        let quantity_most = fixed.quantity_max.min(self.quantity_room[side.index()]);
+        let quantity_most = fixed.quantity_max.min(self.room.quantity[side.index()]);
         only_if(holds([1, quantity_most], quantity))?;
         only_if(fixed.tick.divides(price) && fixed.lot.divides(quantity))?;
         let product = price.checked_mul(quantity)?;
@@ -249,7 +255,7 @@ impl Gate {
         // A new day or a breach may have closed it just now.
         let (account, opened) = (&self.lanes.account, self.lanes.opened);
         only_if(lane.opened == opened && account.opened == opened)?;
-        let [from_ns, until_ns] = lane.open_ns;
+        let [from_ns, until_ns] = lane.room.open_ns;
         only_if(from_ns <= event.time_ns && event.time_ns < until_ns)?;
         OrderTerms::from_code(event.code)?;
         let same = self.is_single(event, side, same)?;
@@ -262,7 +268,7 @@ impl Gate {
         let span = window.map(|window| window.see(event.time_ns, mid_twice));
         lane.is_near(event, side, own, span)?;
         let most = most(lane.fixed.unit, mid_twice, event.quantity, product)?;
-        only_if(most <= lane.worth_room[side.index()].min(account.worth))?;
+        only_if(most <= lane.room.worth[side.index()].min(account.worth))?;
         self.has_row_room(event, side, most)?;
         let notional = wide(product, lane.fixed.unit);
         let sums = self.is_slow_enough(event, notional)?;
@@ -405,8 +411,8 @@ impl Lanes {
     fn take(&mut self, event: &Event, side: Side, most: i64) {
         self.account.worth -= most;
         if let Some(lane) = self.instruments.get_mut(usize::from(event.instrument)) {
-            lane.quantity_room[side.index()] -= event.quantity;
-            lane.worth_room[side.index()] -= most;
+            lane.room.quantity[side.index()] -= event.quantity;
+            lane.room.worth[side.index()] -= most;
         }
     }
 

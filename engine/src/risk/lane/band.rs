@@ -90,8 +90,8 @@ impl Band {
 
 /// Last trades that a buy of any price up to half of `highest` is near enough to.
 fn trades_for_buys(highest: i64, trade_bps: i64) -> Range {
-    let least = wide(highest).div_euclid(i128::from(ALL_BPS) + i128::from(trade_bps)) + 1;
-    [half_up(i64::try_from(least).unwrap_or(i64::MAX)), i64::MAX]
+    let least = highest * ALL_BPS / ALL_BPS.saturating_add(trade_bps) + 1;
+    [half_up(least), i64::MAX]
 }
 
 /// Last trades that a sell of any price from half of `lowest` on is near enough to.
@@ -100,10 +100,5 @@ fn trades_for_sells(lowest: i64, trade_bps: i64) -> Range {
     if divisor <= 0 {
         return EVERYTHING;
     }
-    let most = wide(lowest).div_euclid(i128::from(divisor));
-    [i64::MIN, i64::try_from(most).unwrap_or(i64::MAX).div_euclid(2)]
-}
-
-fn wide(price: i64) -> i128 {
-    i128::from(price) * i128::from(ALL_BPS)
+    [i64::MIN, (lowest * ALL_BPS / divisor).div_euclid(2)]
 }

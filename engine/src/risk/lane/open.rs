@@ -9,7 +9,9 @@ use super::super::multiple::Multiple;
 use super::super::usage::{Of, Tracker};
 use super::super::{Gate, RiskState};
 use super::band::{Band, NOTHING};
-use super::{AccountRoom, Fixed, Lane, Lanes, PairRoom, Quiet, ROOM_SHIFT, RowRoom, only_if};
+use super::{
+    AccountRoom, Fixed, InstrumentRoom, Lane, Lanes, PairRoom, Quiet, ROOM_SHIFT, RowRoom, only_if,
+};
 
 impl Lanes {
     pub(in super::super) fn new(instrument_count: usize, strategy_count: usize) -> Lanes {
@@ -62,7 +64,8 @@ impl Lane {
             lot: Multiple::new(1),
             reference_age_ns_max: 0,
         };
-        Lane { opened: 0, open_ns: [0; 2], quantity_room: [0; 2], worth_room: [0; 2], fixed }
+        let room = InstrumentRoom { open_ns: [0; 2], quantity: [0; 2], worth: [0; 2] };
+        Lane { opened: 0, room, fixed }
     }
 }
 
@@ -138,8 +141,11 @@ impl Gate {
         if self.has_row_limits && self.open_row(event, mark_twice).is_none() {
             return;
         }
-        if let Some(lane) = self.lane_of(event) {
-            self.lanes.instruments[index] = lane;
+        if let Some(room) = self.instrument_room(event)
+            && self.settle(event.instrument).is_some()
+        {
+            let lane = &mut self.lanes.instruments[index];
+            (lane.opened, lane.room) = (self.lanes.opened, room);
         }
     }
 
@@ -202,7 +208,7 @@ impl Gate {
     }
 
     /// Room of the instrument.
-    fn lane_of(&self, event: &Event) -> Option<Lane> {
+    fn instrument_room(&self, event: &Event) -> Option<InstrumentRoom> {
         let index = usize::from(event.instrument);
         let limits = self.limits.instruments.get(index)?.as_ref()?;
         let controls = self.limits.controls.instruments.get(index)?;
@@ -218,39 +224,40 @@ impl Gate {
         let quiet_room = side_rooms(quiet_worth, entry)?;
         only_if(0 <= quiet_room[0].min(quiet_room[1]))?;
         let most = limits.position_notional_max.0.min(self.shares.get(index)?.0);
-        let worth_room = side_rooms(most.min(quiet_worth), entry)?;
+        let worth = side_rooms(most.min(quiet_worth), entry)?;
         let quantity_most = i128::from(limits.position_quantity_max).min(quiet_quantity - 1);
         let short = i128::from(controls.limits.get(LimitKey::Short));
         let room_of = |side, most| narrow(most - entry.reach(side, 0)).min(own_room(entry, side));
-        let quantity_room =
+        let quantity =
             [room_of(Side::Buy, quantity_most), room_of(Side::Sell, quantity_most.min(short))];
-        let fixed = self.fixed_of(event.instrument, entry)?;
-        Some(Lane { opened: self.lanes.opened, open_ns, quantity_room, worth_room, fixed })
+        Some(InstrumentRoom { open_ns, quantity, worth })
     }
 
-    /// What follows from limits and anchor: as it was, unless one of them has changed.
-    fn fixed_of(&self, instrument: u16, entry: &Entry) -> Option<Fixed> {
+    /// Brings up to date what follows from limits and anchor.
+    fn settle(&mut self, instrument: u16) -> Option<()> {
         let index = usize::from(instrument);
-        let before = &self.lanes.instruments.get(index)?.fixed;
+        let entry = self.sheet.get(instrument)?;
+        let fixed = &mut self.lanes.instruments.get_mut(index)?.fixed;
         let marks = entry.marks_near();
-        if before.marks == marks {
-            return Some(*before);
+        if fixed.marks == marks {
+            return Some(());
         }
         let limits = self.limits.instruments.get(index)?.as_ref()?;
-        let notional_min = self.instruments.get(instrument)?.notional_min.0;
-        let notional_max = limits.order_notional_max.0.min(ORDER_NOTIONAL_CAP);
-        let [tick, lot] = *self.steps.get(index)?;
-        let unit = i128::from(entry.unit());
-        let least = notional_min.div_euclid(unit) + i128::from(notional_min.rem_euclid(unit) != 0);
-        Some(Fixed {
-            marks,
-            band: Band::new(marks, limits, &self.limits.controls.instruments.get(index)?.limits),
-            products: [narrow(least), narrow(notional_max.div_euclid(unit))],
-            quantity_max: limits.order_quantity_max,
-            unit: entry.unit(),
-            tick,
-            lot,
-            reference_age_ns_max: limits.reference_age_ns_max,
-        })
+        let controls = &self.limits.controls.instruments.get(index)?.limits;
+        if fixed.marks == NOTHING {
+            let notional_min = self.instruments.get(instrument)?.notional_min.0;
+            let notional_max = limits.order_notional_max.0.min(ORDER_NOTIONAL_CAP);
+            let unit = i128::from(entry.unit());
+            let is_rounded = notional_min.rem_euclid(unit) != 0;
+            let least = notional_min.div_euclid(unit) + i128::from(is_rounded);
+            fixed.products = [narrow(least), narrow(notional_max.div_euclid(unit))];
+            fixed.quantity_max = limits.order_quantity_max;
+            fixed.unit = entry.unit();
+            [fixed.tick, fixed.lot] = *self.steps.get(index)?;
+            fixed.reference_age_ns_max = limits.reference_age_ns_max;
+        }
+        fixed.band = Band::new(marks, limits, controls);
+        fixed.marks = marks;
+        Some(())
     }
 }

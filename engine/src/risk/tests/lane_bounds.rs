@@ -138,14 +138,14 @@ fn room_is_compared_at_its_bounds() {
         check(
             "room in quantity",
             good,
-            &|desk| desk.gate.lanes.instruments[0].quantity_room[index] = QUANTITY,
-            &|desk| desk.gate.lanes.instruments[0].quantity_room[index] = QUANTITY - 1,
+            &|desk| desk.gate.lanes.instruments[0].room.quantity[index] = QUANTITY,
+            &|desk| desk.gate.lanes.instruments[0].room.quantity[index] = QUANTITY - 1,
         );
         check(
             "room of the instrument",
             good,
-            &|desk| desk.gate.lanes.instruments[0].worth_room[index] = most(desk, side),
-            &|desk| desk.gate.lanes.instruments[0].worth_room[index] = most(desk, side) - 1,
+            &|desk| desk.gate.lanes.instruments[0].room.worth[index] = most(desk, side),
+            &|desk| desk.gate.lanes.instruments[0].room.worth[index] = most(desk, side) - 1,
         );
         check(
             "room over all instruments",
@@ -174,8 +174,8 @@ fn room_is_compared_at_its_bounds() {
         // The other side's room is another one.
         let other = side.opposite().index();
         let without_other = |desk: &mut Desk| {
-            desk.gate.lanes.instruments[0].quantity_room[other] = 0;
-            desk.gate.lanes.instruments[0].worth_room[other] = 0;
+            desk.gate.lanes.instruments[0].room.quantity[other] = 0;
+            desk.gate.lanes.instruments[0].room.worth[other] = 0;
             desk.gate.lanes.pairs[0].worth[other] = 0;
             desk.gate.lanes.pairs[0].quantity[other] = 0;
         };
@@ -204,10 +204,10 @@ fn an_order_takes_out_of_every_room_what_it_can_add() {
         desk.judge(order(side));
         assert_eq!(desk.gate.lanes.passed_count, count + 1);
         let after = &desk.gate.lanes.instruments[0];
-        assert_eq!(after.quantity_room[index], before.quantity_room[index] - QUANTITY);
-        assert_eq!(after.worth_room[index], before.worth_room[index] - most);
-        assert_eq!(after.quantity_room[other], before.quantity_room[other]);
-        assert_eq!(after.worth_room[other], before.worth_room[other]);
+        assert_eq!(after.room.quantity[index], before.room.quantity[index] - QUANTITY);
+        assert_eq!(after.room.worth[index], before.room.worth[index] - most);
+        assert_eq!(after.room.quantity[other], before.room.quantity[other]);
+        assert_eq!(after.room.worth[other], before.room.worth[other]);
         assert_eq!(desk.gate.lanes.account.worth, account - most);
         assert_eq!(desk.gate.lanes.rows[0].worth, row - most);
         let taken = desk.gate.lanes.pairs[0];
@@ -267,7 +267,7 @@ fn the_market_is_looked_at_in_its_bounds() {
     check("spread", good, &spread(30), &spread(29));
     let age = |age_ns: u64| {
         move |desk: &mut Desk| {
-            desk.gate.lanes.instruments[0].open_ns = [0, u64::MAX];
+            desk.gate.lanes.instruments[0].room.open_ns = [0, u64::MAX];
             market(desk, PRICE - 1, PRICE + 1);
             desk.time_ns += age_ns;
         }
@@ -322,7 +322,7 @@ fn trading_hours_are_kept_to_the_nanosecond() {
     let hours = |from: u64, until: u64| {
         move |desk: &mut Desk| {
             let now_ns = desk.time_ns;
-            desk.gate.lanes.instruments[0].open_ns = [now_ns + from, now_ns + until];
+            desk.gate.lanes.instruments[0].room.open_ns = [now_ns + from, now_ns + until];
         }
     };
     check("from", good, &hours(0, 1), &hours(1, 2));
@@ -481,7 +481,7 @@ fn a_lane_ends_below_the_next_threshold_of_usage() {
     // Half of 400 is told; half of 300 is the limit for shorts and not told.
     let entry = entry(&desk);
     let room = SIDES.map(|side| {
-        i128::from(desk.gate.lanes.instruments[0].quantity_room[side.index()])
+        i128::from(desk.gate.lanes.instruments[0].room.quantity[side.index()])
             + entry.reach(side, 0)
     });
     assert_eq!(room, [199, 199]);

@@ -2,14 +2,15 @@
 //! are asked. What they answer is another matter, and compared elsewhere.
 
 use crate::event::{Event, Kind, OrderState, OrderTerms, Side, flags};
+use crate::instrument::{Instrument, InstrumentTable};
 use crate::market::Top;
 use crate::money::Money;
 use crate::risk::exposure::Entry;
 use crate::risk::lane;
 use crate::risk::multiple::Multiple;
-use crate::risk::{Hours, LimitKey, Limits, Rule};
+use crate::risk::{Gate, Hours, LimitKey, Limits, Rule};
 
-use super::desk::{Desk, intent};
+use super::desk::{Desk, ORDERS_MAX, intent, table};
 use super::lanes::{PRICE, desk, limits};
 
 /// Orders are this far on the passive side of the mid.
@@ -543,10 +544,20 @@ fn the_least_and_largest_products_are_those_of_the_notionals() {
     // Instrument 1 has steps of 5 and 10, and a least notional of 20,000.
     let mut limits = limits(false);
     limits.instruments[1] = limits.instruments[0].clone();
-    let mut desk = desk(&limits);
-    let got = desk.judge(intent(1, Side::Buy, 10, PRICE - OFF));
-    assert_eq!(got.kind, Kind::APPROVED, "{got:?}");
-    assert_eq!(desk.gate.lanes.instruments[1].fixed.products, [20_000, 8_000_000]);
+    // A little more than the least is the next one.
+    for (more, least) in [(0, 20_000), (1, 20_001)] {
+        let change = |(index, own): (u16, &Instrument)| {
+            let more = if index == 1 { more } else { 0 };
+            Instrument { notional_min: Money(own.notional_min.0 + more), ..own.clone() }
+        };
+        let table = InstrumentTable::new(table().iter().map(change).collect()).unwrap();
+        let mut desk = desk(&limits);
+        desk.twin = None;
+        desk.gate = Gate::new(limits.clone(), table, 2, ORDERS_MAX);
+        let got = desk.judge(intent(1, Side::Buy, 10, PRICE - OFF));
+        assert_eq!(got.kind, Kind::APPROVED, "{got:?}");
+        assert_eq!(desk.gate.lanes.instruments[1].fixed.products, [least, 8_000_000]);
+    }
 }
 
 #[test]

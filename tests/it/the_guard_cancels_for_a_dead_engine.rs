@@ -120,8 +120,10 @@ fn a_killed_engine_leaves_no_order_and_its_next_start_tells_what_the_guard_did()
     assert_eq!((&act["why"], &act["outcome"]), (&json!("gone"), &json!("clean")), "{act}");
     assert!(0 < act["orders_cancelled"].as_u64().unwrap(), "{act}");
     assert_eq!(scene.open(0), Vec::<Value>::new());
+    // Written after the act itself.
     let alarms = scene.place.data.join("alarms/guard.jsonl");
-    assert!(std::fs::read_to_string(alarms).unwrap().contains("guard-acted"));
+    let told = || std::fs::read_to_string(&alarms).is_ok_and(|text| text.contains("guard-acted"));
+    assert!(guard.wait_for(WAIT_NS_MAX, told), "nobody was told of the act");
 
     // The next session is reconciled with what the guard did, has it in its journal, and ends in order: no new act.
     scene

@@ -357,12 +357,6 @@ fn trade_twice(market: &InstrumentMarket) -> i64 {
 #[inline(always)]
 pub(super) fn mid_twice(market: &InstrumentMarket) -> Option<i64> {
     let top = &market.top;
-    if !top.is_sound() {
-        return None;
-    }
-    let mid_twice = match top.bid_price.checked_add(top.ask_price) {
-        Some(mid_twice) => mid_twice,
-        None => top.bid_price.saturating_add(top.ask_price),
-    };
-    if 0 < mid_twice { Some(mid_twice) } else { None }
+    let mid_twice = top.bid_price.saturating_add(top.ask_price);
+    if top.is_sound() && 0 < mid_twice { Some(mid_twice) } else { None }
 }

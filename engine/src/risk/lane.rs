@@ -227,14 +227,12 @@ impl Gate {
             && event.id == 0;
         let lane = self.lanes.instruments.get(usize::from(event.instrument));
         let is_open = lane.is_some_and(|lane| lane.opened == self.lanes.opened);
-        // Far away in memory: asked for first.
-        let same = self.duplicates.find(throttle::key_of(event));
         if !is_plain || !is_open || self.advance_near(event.time_ns, market).is_none() {
             return false;
         }
         self.watch(out);
         let side = event.side();
-        let Some(passed) = self.has_room(event, side, same, market) else { return false };
+        let Some(passed) = self.has_room(event, side, market) else { return false };
         #[cfg(test)]
         {
             self.lanes.passed_count += 1;
@@ -244,13 +242,7 @@ impl Gate {
     }
 
     #[inline(always)]
-    fn has_room(
-        &mut self,
-        event: &Event,
-        side: Side,
-        same: Same,
-        market: &Market,
-    ) -> Option<Passed> {
+    fn has_room(&mut self, event: &Event, side: Side, market: &Market) -> Option<Passed> {
         let lane = self.lanes.instruments.get(usize::from(event.instrument))?;
         // A new day or a breach may have closed it just now.
         let (account, opened) = (&self.lanes.account, self.lanes.opened);
@@ -258,7 +250,7 @@ impl Gate {
         let [from_ns, until_ns] = lane.room.open_ns;
         only_if(from_ns <= event.time_ns && event.time_ns < until_ns)?;
         OrderTerms::from_code(event.code)?;
-        let same = self.is_single(event, side, same)?;
+        let same = self.is_single(event, side)?;
         let product = lane.fits(event, side)?;
         let own = market.get(event.instrument)?;
         let mid_twice = mid_twice(own)?;
@@ -294,7 +286,7 @@ impl Gate {
 
     /// No own order to trade with, and not the same order too often.
     #[inline(always)]
-    fn is_single(&self, event: &Event, side: Side, same: Same) -> Option<Same> {
+    fn is_single(&self, event: &Event, side: Side) -> Option<Same> {
         let account = &self.lanes.account;
         if account.is_self_match_refused {
             only_if(!self.orders.may_match(event.instrument, side, event.price))?;
@@ -302,6 +294,7 @@ impl Gate {
         if account.duplicate_count_max == UNLIMITED {
             return Some(Same::NOTHING);
         }
+        let same = self.duplicates.find(throttle::key_of(event));
         only_if(self.duplicates.count_of(&same, event.time_ns) < account.duplicate_count_max)?;
         Some(same)
     }
